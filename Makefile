@@ -1,0 +1,38 @@
+# The two commands of the README: `make demo` and `make test`.
+
+CARGO ?= cargo
+# rustdoc has its own idea of warnings.
+export RUSTDOCFLAGS ?= -D warnings
+
+.PHONY: demo test lint stress bench build
+
+demo:
+	.ci/require build
+	$(CARGO) run --locked --release -- quickstart
+
+test:
+	.ci/require test
+	$(MAKE) lint
+	$(CARGO) test --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) doc --locked --no-deps --document-private-items
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed: dependency check left out"; fi
+
+# Tests that take minutes; loopback only, bounded in count and time.
+stress:
+	.ci/require test
+	$(CARGO) test --locked --release --test integration -- --ignored --test-threads=1
+
+# Cost per request beside nginx; prints a table.
+bench:
+	.ci/require test
+	$(CARGO) build --locked --release
+	benches/side-by-side
+
+build:
+	.ci/require build
+	$(CARGO) build --locked --release

@@ -1,0 +1,66 @@
+//! One bcrypt hash as the exporter-toolkit (Go's x/crypto/bcrypt) reads it, and the work of
+//! checking a password against it.
+
+use base64::Engine;
+use openssl::memcmp;
+use zeroize::Zeroizing;
+
+use crate::config::PasswordHash;
+
+/// bcrypt keeps 23 of the 24 bytes it computes.
+const DIGEST_LEN: usize = 23;
+const SALT_LEN: usize = 16;
+/// Characters of bcrypt's base64 for the salt and the digest.
+const SALT_CHARS: usize = 22;
+const DIGEST_CHARS: usize = 31;
+/// bcrypt reads this much of a key; the terminating NUL counts.
+const KEY_LEN: usize = 72;
+
+/// The parts of a hash. Minor versions a, b, x, y and none are computed alike, as Go does.
+#[derive(Clone)]
+pub struct BcryptHash {
+    cost: u32,
+    salt: [u8; SALT_LEN],
+    digest: [u8; DIGEST_LEN],
+}
+
+impl BcryptHash {
+    /// `None` for a hash that passes the configuration's rules but that no password can match
+    /// (characters outside bcrypt's alphabet, or too long): Go accepts it at start and refuses
+    /// every login.
+    pub fn parse(hash: &PasswordHash) -> Option<Self> {
+        let encoded = hash.as_str().rsplit('$').next()?;
+        let (salt, digest) = encoded.split_at_checked(SALT_CHARS)?;
+        if digest.len() != DIGEST_CHARS {
+            return None;
+        }
+        Some(Self {
+            cost: hash.cost(),
+            salt: bcrypt::BASE_64.decode(salt).ok()?.try_into().ok()?,
+            digest: bcrypt::BASE_64.decode(digest).ok()?.try_into().ok()?,
+        })
+    }
+
+    pub fn cost(&self) -> u32 {
+        self.cost
+    }
+
+    /// Takes 2^cost rounds. Compares in constant time.
+    pub fn matches(&self, password: &[u8]) -> bool {
+        let computed = compute(self.cost, self.salt, password);
+        memcmp::eq(&computed[..DIGEST_LEN], &self.digest)
+    }
+}
+
+/// Spend exactly the time that a hash of `cost` takes, for nothing.
+pub fn burn(cost: u32, password: &[u8]) {
+    std::hint::black_box(compute(cost, [0; SALT_LEN], password));
+}
+
+fn compute(cost: u32, salt: [u8; SALT_LEN], password: &[u8]) -> [u8; 24] {
+    let mut key = Zeroizing::new(Vec::with_capacity(password.len() + 1));
+    key.extend_from_slice(password);
+    key.push(0);
+    key.truncate(KEY_LEN);
+    bcrypt::bcrypt(cost, salt, &key)
+}

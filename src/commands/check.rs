@@ -1,0 +1,30 @@
+//! `check`: what a start would say about configuration files, without starting.
+
+use std::io::Write;
+
+use crate::EXIT_FAILURE;
+use crate::cli::CheckArgs;
+use crate::config::Severity;
+use crate::load;
+use crate::snapshot::Snapshot;
+
+/// Print one line per finding; the exit code says whether every file would do.
+pub fn run(args: &CheckArgs) -> u8 {
+    let mut findings = Vec::new();
+    for file in &args.files {
+        match load::load(file) {
+            Ok(loaded) => {
+                findings.extend(loaded.warnings.iter().cloned());
+                findings.extend(Snapshot::build(loaded, None).err().unwrap_or_default());
+            }
+            Err(rejected) => findings.extend(rejected.findings),
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    for finding in &findings {
+        // A closed pipe has nobody to tell; the exit code is what counts.
+        let _ = writeln!(out, "{finding}");
+    }
+    let fails = |severity| severity == Severity::Error || args.strict;
+    if findings.iter().any(|finding| fails(finding.severity)) { EXIT_FAILURE } else { 0 }
+}

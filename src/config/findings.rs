@@ -1,0 +1,105 @@
+//! What is wrong with a file, or worth a warning, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::document::{Document, NodePath};
+use super::node::Node;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file is not used.
+    Error,
+    /// The file is used.
+    Warning,
+}
+
+/// One line of `check`'s output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub file: PathBuf,
+    /// From 1; `None` when it concerns the file as a whole.
+    pub line: Option<usize>,
+    pub severity: Severity,
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, " {severity}: {}", self.message)
+    }
+}
+
+/// Problems as they are met: places are paths, not yet lines.
+#[derive(Default)]
+pub struct Problems(Vec<(NodePath, Severity, String)>);
+
+impl Problems {
+    pub fn error(&mut self, node: &Node, message: impl Into<String>) {
+        self.error_at(&node.path, message);
+    }
+
+    pub fn error_at(&mut self, path: &NodePath, message: impl Into<String>) {
+        self.0.push((path.clone(), Severity::Error, message.into()));
+    }
+
+    pub fn warning(&mut self, node: &Node, message: impl Into<String>) {
+        self.0.push((node.path.clone(), Severity::Warning, message.into()));
+    }
+}
+
+/// All findings about one file. Keeps its text, so that later stages can add to it by path.
+pub struct Findings {
+    file: PathBuf,
+    document: Option<Document>,
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    pub(super) fn new(file: &Path, document: Option<Document>) -> Self {
+        Self { file: file.to_owned(), document, list: Vec::new() }
+    }
+
+    pub(super) fn from_problems(file: &Path, document: Document, problems: Problems) -> Self {
+        let mut findings = Self::new(file, Some(document));
+        for (path, severity, message) in problems.0 {
+            findings.push(&path, severity, message);
+        }
+        findings
+    }
+
+    /// Add one about the node at `path`.
+    pub fn push(&mut self, path: &NodePath, severity: Severity, message: String) {
+        let line = self.document.as_ref().and_then(|document| document.line(path));
+        self.list.push(Finding { file: self.file.clone(), line, severity, message });
+    }
+
+    /// Add an error about a line, or about the file as a whole.
+    pub fn push_at_line(&mut self, line: Option<usize>, message: &str) {
+        let message = message.to_owned();
+        self.list.push(Finding {
+            file: self.file.clone(),
+            line,
+            severity: Severity::Error,
+            message,
+        });
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// In the order of their lines.
+    pub fn into_sorted(mut self) -> Vec<Finding> {
+        self.list.sort_by_key(|finding| finding.line);
+        self.list
+    }
+}

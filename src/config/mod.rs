@@ -1,0 +1,135 @@
+//! The web configuration file, parsed and validated: the exporter-toolkit's four sections and our
+//! `proxy`. Everything that leaves this module is typed and checked; nothing here knows of
+//! sockets, TLS libraries or HTTP engines.
+//!
+//! [`read`] is the way in. It reports every problem, each with its line.
+
+mod document;
+pub mod duration;
+mod findings;
+mod http;
+mod node;
+mod proxy;
+mod rate_limit;
+mod secret;
+mod sources;
+mod tls;
+mod users;
+
+use std::path::Path;
+
+pub use self::findings::{Finding, Findings, Severity};
+pub use self::http::Http;
+pub use self::proxy::{Limits, Proxy};
+pub use self::rate_limit::RateLimit;
+pub use self::secret::Secret;
+pub use self::sources::Sources;
+pub use self::tls::{CipherSuite, ClientAuth, Curve, Material, Tls, TlsVersion};
+pub use self::users::{PasswordHash, User};
+
+use self::document::Document;
+use self::findings::Problems;
+use self::node::Node;
+
+/// A whole, valid configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `None`: plaintext.
+    pub tls: Option<Tls>,
+    pub http: Http,
+    /// Empty: no authentication by password.
+    pub users: Vec<User>,
+    /// `None`: no limit.
+    pub rate_limit: Option<RateLimit>,
+    pub proxy: Proxy,
+    pub declared: Declared,
+}
+
+/// What the file says by an explicit empty section (`{}`): that a protection is meant to be off.
+/// An absent or null section says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    pub tls_explicitly_off: bool,
+    pub users_explicitly_none: bool,
+}
+
+impl Config {
+    /// Whether a stranger is kept out, by password or by client certificate.
+    pub fn authenticates(&self) -> bool {
+        !self.users.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.client_auth.is_required())
+    }
+}
+
+/// What a file holds, good or bad.
+pub struct Reading {
+    /// `None` when there is an error among the findings.
+    pub config: Option<Config>,
+    /// The TLS section when it could be read, also when another section is broken, so that the
+    /// problems of its material can be reported along with the others.
+    pub tls: Option<Tls>,
+    pub findings: Findings,
+    pub sources: Sources,
+}
+
+/// The sections of the file, for messages.
+const SECTIONS: [&str; 5] =
+    ["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit", "proxy"];
+
+/// Read the file and every file it names.
+pub fn read(path: &Path) -> Reading {
+    let mut sources = Sources::new(path);
+    let text = match sources.read(path) {
+        Ok(bytes) => bytes,
+        Err(message) => return unreadable(path, sources, &message),
+    };
+    let text = match String::from_utf8(text.to_vec()) {
+        Ok(text) => text,
+        Err(_) => return unreadable(path, sources, "not UTF-8 text"),
+    };
+    match Document::parse(text) {
+        Ok((document, root)) => validate(path, document, &root, sources),
+        Err(error) => {
+            let mut findings = Findings::new(path, None);
+            findings.push_at_line(error.line, &error.message);
+            Reading { config: None, tls: None, findings, sources }
+        }
+    }
+}
+
+fn unreadable(path: &Path, sources: Sources, message: &str) -> Reading {
+    let mut findings = Findings::new(path, None);
+    findings.push_at_line(None, message);
+    Reading { config: None, tls: None, findings, sources }
+}
+
+fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) -> Reading {
+    let mut problems = Problems::default();
+    let root = root.section("", &SECTIONS, &mut problems);
+    let tls_node = root.get("tls_server_config");
+    let users_node = root.get("basic_auth_users");
+    let http = Http::validate(root.get("http_server_config"), &mut problems);
+    let tls = Tls::validate(tls_node, http.http2, &mut sources, &mut problems);
+    let users = users::validate(users_node, &mut problems);
+    if !users.is_empty() && tls.is_off() {
+        let node = users_node.expect("there are users");
+        problems
+            .warning(node, "basic_auth_users: without TLS, passwords cross the network in clear");
+    }
+    let rate_limit = RateLimit::validate(root.get("rate_limit"), &mut problems);
+    let proxy = Proxy::validate(root.get("proxy"), &mut problems);
+    let declared = Declared {
+        tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
+        users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
+    };
+    let findings = Findings::from_problems(path, document, problems);
+    let tls = tls.into_option();
+    let config = (!findings.has_errors()).then(|| Config {
+        tls: tls.clone(),
+        http,
+        users,
+        rate_limit,
+        proxy,
+        declared,
+    });
+    Reading { config, tls, findings, sources }
+}

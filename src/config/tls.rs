@@ -1,0 +1,475 @@
+//! `tls_server_config`: names and files to typed values. The PEM itself is read by
+//! [`crate::tls::material`].
+
+use std::path::PathBuf;
+
+use super::document::NodePath;
+use super::findings::Problems;
+use super::node::{Node, Section};
+use super::secret::Secret;
+use super::sources::Sources;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub cert: Material,
+    pub key: Material,
+    pub client_auth: ClientAuth,
+    pub client_ca: Option<Material>,
+    /// Where `client_auth_type` stands, for findings about client verification.
+    pub client_auth_path: NodePath,
+    /// Empty: every name passes.
+    pub allowed_sans: Vec<String>,
+    pub min_version: TlsVersion,
+    pub max_version: TlsVersion,
+    /// Empty: the default.
+    pub cipher_suites: Vec<CipherSuite>,
+    pub cipher_suites_path: NodePath,
+    pub prefer_server_cipher_suites: bool,
+    /// Empty: the default.
+    pub curves: Vec<Curve>,
+}
+
+/// PEM text and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Material {
+    pub pem: Secret,
+    /// `None`: inline.
+    pub file: Option<PathBuf>,
+    /// The key it was given under, such as `cert_file`.
+    pub key: &'static str,
+    pub path: NodePath,
+}
+
+/// Go's ClientAuthType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    None,
+    Request,
+    RequireAny,
+    VerifyIfGiven,
+    RequireAndVerify,
+}
+
+impl ClientAuth {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "" | "NoClientCert" => Some(Self::None),
+            "RequestClientCert" => Some(Self::Request),
+            "RequireAnyClientCert" | "RequireClientCert" => Some(Self::RequireAny),
+            "VerifyClientCertIfGiven" => Some(Self::VerifyIfGiven),
+            "RequireAndVerifyClientCert" => Some(Self::RequireAndVerify),
+            _ => None,
+        }
+    }
+
+    /// Whether a client without a certificate is turned away.
+    pub fn is_required(self) -> bool {
+        matches!(self, Self::RequireAny | Self::RequireAndVerify)
+    }
+
+    /// Whether a certificate must lead to a trusted CA.
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
+impl TlsVersion {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "TLS10" => Some(Self::Tls10),
+            "TLS11" => Some(Self::Tls11),
+            "TLS12" => Some(Self::Tls12),
+            "TLS13" => Some(Self::Tls13),
+            _ => None,
+        }
+    }
+}
+
+/// One of Go's secure suites (`tls.CipherSuites()`), by its index in [`CIPHER_SUITES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CipherSuite(usize);
+
+/// Go's name and OpenSSL's.
+const CIPHER_SUITES: [(&str, &str); 13] = [
+    ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+    ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
+    ("TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "ECDHE-ECDSA-AES128-SHA"),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "ECDHE-ECDSA-AES256-SHA"),
+    ("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "ECDHE-RSA-AES128-SHA"),
+    ("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "ECDHE-RSA-AES256-SHA"),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
+    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
+    ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"),
+    ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+];
+
+impl CipherSuite {
+    fn parse(text: &str) -> Option<Self> {
+        CIPHER_SUITES.iter().position(|(go, _)| *go == text).map(Self)
+    }
+
+    pub fn go_name(self) -> &'static str {
+        CIPHER_SUITES[self.0].0
+    }
+
+    pub fn openssl_name(self) -> &'static str {
+        CIPHER_SUITES[self.0].1
+    }
+
+    /// Go accepts the names of TLS 1.3's suites and uses all three whatever is listed.
+    pub fn is_tls13(self) -> bool {
+        self.go_name() == self.openssl_name()
+    }
+
+    pub fn needs_ecdsa(self) -> bool {
+        self.go_name().contains("_ECDSA_")
+    }
+
+    pub fn needs_rsa(self) -> bool {
+        self.go_name().contains("_RSA_")
+    }
+
+    /// What RFC 9113 section 9.2.2 makes mandatory; Go refuses HTTP/2 without it.
+    fn is_http2_mandatory(self) -> bool {
+        self.go_name().ends_with("_WITH_AES_128_GCM_SHA256")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    P256,
+    P384,
+    P521,
+    X25519,
+    /// Not in the exporter-toolkit's list.
+    X25519MlKem768,
+}
+
+impl Curve {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "CurveP256" => Some(Self::P256),
+            "CurveP384" => Some(Self::P384),
+            "CurveP521" => Some(Self::P521),
+            "X25519" => Some(Self::X25519),
+            "X25519MLKEM768" => Some(Self::X25519MlKem768),
+            _ => None,
+        }
+    }
+
+    pub fn openssl_name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+            Self::X25519 => "X25519",
+            Self::X25519MlKem768 => "X25519MLKEM768",
+        }
+    }
+}
+
+/// The section after validation.
+pub(super) enum Outcome {
+    /// Nothing that turns TLS on is set.
+    Off,
+    On(Box<Tls>),
+    Broken,
+}
+
+impl Outcome {
+    pub fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+
+    pub fn into_option(self) -> Option<Tls> {
+        match self {
+            Self::On(tls) => Some(*tls),
+            Self::Off | Self::Broken => None,
+        }
+    }
+}
+
+const KEYS: [&str; 13] = [
+    "cert",
+    "cert_file",
+    "key",
+    "key_file",
+    "client_ca",
+    "client_ca_file",
+    "client_auth_type",
+    "client_allowed_sans",
+    "min_version",
+    "max_version",
+    "cipher_suites",
+    "prefer_server_cipher_suites",
+    "curve_preferences",
+];
+
+const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, \
+     VerifyClientCertIfGiven or RequireAndVerifyClientCert";
+
+/// A certificate, key or CA as far as it could be read.
+enum Read {
+    Absent,
+    Given(Material),
+    /// Already reported.
+    Broken,
+}
+
+impl Tls {
+    pub(super) fn validate(
+        node: Option<&Node>,
+        http2: bool,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) -> Outcome {
+        let Some(node) = node else { return Outcome::Off };
+        let section = node.section("tls_server_config", &KEYS, problems);
+        let mut reader = Reader { node, section, sources, problems };
+        let policy = reader.policy();
+        let (client_auth, client_auth_path) = reader.client_auth();
+        let materials =
+            [("cert", "cert_file"), ("key", "key_file"), ("client_ca", "client_ca_file")]
+                .map(|(inline, file)| reader.material(inline, file));
+        let nothing_given = materials.iter().all(|material| matches!(material, Read::Absent));
+        if nothing_given && !reader.is_given("client_auth_type") {
+            return Outcome::Off;
+        }
+        reader.check_policy(&policy, http2);
+        let [cert, key, client_ca] = materials;
+        reader.check_presence(&cert, &key, &client_ca, client_auth);
+        let (Read::Given(cert), Read::Given(key), Some(client_auth)) = (cert, key, client_auth)
+        else {
+            return Outcome::Broken;
+        };
+        let client_ca = match client_ca {
+            Read::Absent => None,
+            Read::Given(material) => Some(material),
+            Read::Broken => return Outcome::Broken,
+        };
+        Outcome::On(Box::new(Self {
+            cert,
+            key,
+            client_auth,
+            client_ca,
+            client_auth_path,
+            allowed_sans: policy.allowed_sans,
+            min_version: policy.min_version,
+            max_version: policy.max_version,
+            cipher_suites: policy.cipher_suites,
+            cipher_suites_path: policy.cipher_suites_path,
+            prefer_server_cipher_suites: policy.prefer_server_cipher_suites,
+            curves: policy.curves,
+        }))
+    }
+
+    /// Everything but certificate and key, to tell whether a reload changed the rules.
+    pub fn has_same_rules(&self, other: &Self) -> bool {
+        let ca = |tls: &Self| tls.client_ca.as_ref().map(|ca| ca.pem.to_vec());
+        self.client_auth == other.client_auth
+            && ca(self) == ca(other)
+            && self.allowed_sans == other.allowed_sans
+            && (self.min_version, self.max_version) == (other.min_version, other.max_version)
+            && self.cipher_suites == other.cipher_suites
+            && self.prefer_server_cipher_suites == other.prefer_server_cipher_suites
+            && self.curves == other.curves
+    }
+}
+
+/// What does not depend on files.
+struct Policy {
+    allowed_sans: Vec<String>,
+    min_version: TlsVersion,
+    max_version: TlsVersion,
+    cipher_suites: Vec<CipherSuite>,
+    cipher_suites_path: NodePath,
+    prefer_server_cipher_suites: bool,
+    curves: Vec<Curve>,
+}
+
+struct Reader<'n, 'm> {
+    node: &'n Node,
+    section: Section<'n>,
+    sources: &'m mut Sources,
+    problems: &'m mut Problems,
+}
+
+fn place(key: &str) -> String {
+    format!("tls_server_config.{key}")
+}
+
+impl<'n> Reader<'n, '_> {
+    fn is_given(&mut self, key: &str) -> bool {
+        self.text(key).is_some_and(|(_, text)| !text.is_empty())
+    }
+
+    fn text(&mut self, key: &str) -> Option<(&'n Node, &'n str)> {
+        let node = self.section.get(key)?;
+        node.string(&place(key), self.problems).map(|text| (node, text))
+    }
+
+    fn error(&mut self, key: &str, message: String) {
+        let node = self.section.get(key).unwrap_or(self.node);
+        self.problems.error(node, format!("{}: {message}", place(key)));
+    }
+
+    fn warning(&mut self, key: &str, message: &str) {
+        let node = self.section.get(key).unwrap_or(self.node);
+        self.problems.warning(node, format!("{}: {message}", place(key)));
+    }
+
+    /// The file wins over the inline text.
+    fn material(&mut self, inline: &'static str, file: &'static str) -> Read {
+        let from_file = self.text(file).filter(|(_, name)| !name.is_empty());
+        let from_text = self.text(inline).filter(|(_, pem)| !pem.is_empty());
+        if let Some((node, name)) = from_file {
+            let path = self.sources.directory().join(name);
+            return match self.sources.read(&path) {
+                Ok(pem) => Read::Given(Material {
+                    pem,
+                    file: Some(path),
+                    key: file,
+                    path: node.path.clone(),
+                }),
+                Err(message) => {
+                    self.error(file, message);
+                    Read::Broken
+                }
+            };
+        }
+        match from_text {
+            Some((node, pem)) => Read::Given(Material {
+                pem: Secret::new(pem.as_bytes().to_vec()),
+                file: None,
+                key: inline,
+                path: node.path.clone(),
+            }),
+            None => Read::Absent,
+        }
+    }
+
+    /// `None` for a type that does not exist.
+    fn client_auth(&mut self) -> (Option<ClientAuth>, NodePath) {
+        let Some((node, text)) = self.text("client_auth_type") else {
+            return (Some(ClientAuth::None), self.node.path.clone());
+        };
+        let client_auth = ClientAuth::parse(text);
+        if client_auth.is_none() {
+            self.error("client_auth_type", format!("expected {CLIENT_AUTH_TYPES}, found {text:?}"));
+        }
+        (client_auth, node.path.clone())
+    }
+
+    fn check_presence(
+        &mut self,
+        cert: &Read,
+        key: &Read,
+        ca: &Read,
+        client_auth: Option<ClientAuth>,
+    ) {
+        if matches!(cert, Read::Absent) {
+            self.error("cert_file", "missing: TLS needs one of cert or cert_file".to_owned());
+        }
+        if matches!(key, Read::Absent) {
+            self.error("key_file", "missing: TLS needs one of key or key_file".to_owned());
+        }
+        if !matches!(ca, Read::Absent) && client_auth == Some(ClientAuth::None) {
+            let key = if self.is_given("client_ca_file") { "client_ca_file" } else { "client_ca" };
+            let message = "client CA's have been configured without a Client Auth Policy; add \
+                           client_auth_type: RequireAndVerifyClientCert";
+            self.error(key, message.to_owned());
+        }
+    }
+
+    fn policy(&mut self) -> Policy {
+        let prefer = self.section.get("prefer_server_cipher_suites").and_then(|node| {
+            node.boolean("tls_server_config.prefer_server_cipher_suites", self.problems)
+        });
+        Policy {
+            allowed_sans: self.list("client_allowed_sans", "", |text| Some(text.to_owned())),
+            min_version: self.version("min_version").unwrap_or(TlsVersion::Tls12),
+            max_version: self.version("max_version").unwrap_or(TlsVersion::Tls13),
+            cipher_suites: self.list(
+                "cipher_suites",
+                "a name that Go's tls.CipherSuites lists, such as TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+                CipherSuite::parse,
+            ),
+            cipher_suites_path: self
+                .section
+                .get("cipher_suites")
+                .map_or_else(|| self.node.path.clone(), |node| node.path.clone()),
+            prefer_server_cipher_suites: prefer.unwrap_or(true),
+            curves: self.list(
+                "curve_preferences",
+                "CurveP256, CurveP384, CurveP521, X25519 or X25519MLKEM768",
+                Curve::parse,
+            ),
+        }
+    }
+
+    fn version(&mut self, key: &str) -> Option<TlsVersion> {
+        let (_, text) = self.text(key).filter(|(_, text)| !text.is_empty())?;
+        let version = TlsVersion::parse(text);
+        if version.is_none() {
+            self.error(key, format!("expected TLS10, TLS11, TLS12 or TLS13, found {text:?}"));
+        }
+        version
+    }
+
+    fn list<T>(&mut self, key: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let Some(node) = self.section.get(key) else { return Vec::new() };
+        let mut values = Vec::new();
+        for (item, text) in node.strings(&place(key), self.problems) {
+            match parse(text) {
+                Some(value) => values.push(value),
+                None => {
+                    let message = format!("{}: expected {expected}, found {text:?}", place(key));
+                    self.problems.error(item, message);
+                }
+            }
+        }
+        values
+    }
+
+    /// Settings that contradict each other.
+    fn check_policy(&mut self, policy: &Policy, http2: bool) {
+        let suites = &policy.cipher_suites;
+        if http2
+            && !suites.is_empty()
+            && policy.min_version < TlsVersion::Tls13
+            && !suites.iter().any(|suite| suite.is_http2_mandatory() && !suite.is_tls13())
+        {
+            let message = "HTTP/2 needs TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 or \
+                           TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 in the list; add one, or set \
+                           http_server_config.http2: false";
+            self.error("cipher_suites", message.to_owned());
+        }
+        if policy.min_version > policy.max_version {
+            self.warning("min_version", "is above max_version: no handshake can succeed");
+        }
+        if policy.min_version < TlsVersion::Tls12 {
+            self.warning(
+                "min_version",
+                "TLS 1.0 and 1.1 are deprecated (RFC 8996); TLS12 is the default",
+            );
+        }
+        let client_auth = self.section.get("client_auth_type");
+        if !policy.allowed_sans.is_empty() && client_auth.is_none() {
+            self.warning(
+                "client_allowed_sans",
+                "no certificate is asked for without a client_auth_type",
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! exporter-guard stands in front of a plaintext Prometheus exporter, terminates TLS, checks who
+//! asks by the web configuration file that exporters already read, and forwards what is allowed.
+//!
+//! # The map
+//!
+//! A request goes one way through the modules:
+//!
+//! ```text
+//! net::listener ─> net::handshake ─> tls ─> net::gate ─> proxy ─> auth ─> proxy::upstream ─> exporter
+//!                                     ^                    ^
+//!                            snapshot at accept   snapshot at request
+//!                                     └── snapshot <── reload <── config <── files
+//! ```
+//!
+//! - [`config`]: the file, parsed and validated; knows nothing of the rest.
+//! - [`load`]: the configuration together with the certificates it names.
+//! - `tls`, [`auth`], [`rate_limit`]: what a configuration becomes.
+//! - [`snapshot`]: the immutable whole, swapped by one atomic store in [`reload`].
+//! - [`net`]: sockets, deadlines, one request head at a time.
+//! - [`proxy`]: pingora's hooks; the only way to an upstream takes an [`auth::Permit`].
+//! - [`telemetry`], [`metrics`]: what the guard says about itself.
+//! - [`server`], [`process`]: put it together; [`commands`]: the subcommands.
+
+pub mod auth;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod load;
+pub mod metrics;
+pub mod net;
+pub mod process;
+pub mod proxy;
+pub mod rate_limit;
+pub mod reload;
+pub mod server;
+pub mod snapshot;
+pub mod telemetry;
+pub mod tls;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+
+/// The command line was wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// Anything else went wrong.
+pub const EXIT_FAILURE: u8 = 1;
+
+/// The whole program.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::use_small_pages();
+    match cli::parse(args) {
+        Ok(cli) => ExitCode::from(dispatch(cli)),
+        Err(code) => ExitCode::from(code),
+    }
+}
+
+fn dispatch(cli: Cli) -> u8 {
+    let result = match cli.command {
+        None => commands::serve::run(cli.serve),
+        Some(Command::Check(args)) => return commands::check::run(&args),
+        Some(Command::HashPassword(args)) => commands::hash_password::run(&args),
+        Some(Command::Init(args)) => commands::init::run(&args),
+        Some(Command::Quickstart(args)) => commands::quickstart::run(args),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(message) => {
+            eprintln!("exporter-guard: {message}");
+            EXIT_FAILURE
+        }
+    }
+}

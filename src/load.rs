@@ -1,0 +1,37 @@
+//! From a file to what a snapshot is built of: the configuration, and the certificates and keys it
+//! names. Every problem of both is reported together.
+
+use std::path::Path;
+
+use crate::config::{self, Config, Finding, Sources};
+use crate::tls::material::Identity;
+
+/// A configuration that can be put in force.
+pub struct Loaded {
+    pub config: Config,
+    /// With TLS.
+    pub identity: Option<Identity>,
+    pub warnings: Vec<Finding>,
+    pub sources: Sources,
+}
+
+/// A configuration that cannot.
+pub struct Rejected {
+    /// Errors and warnings in the order of their lines.
+    pub findings: Vec<Finding>,
+    /// What to watch for it to become better.
+    pub sources: Sources,
+}
+
+/// Read the file and every file it names.
+pub fn load(path: &Path) -> Result<Loaded, Rejected> {
+    let mut reading = config::read(path);
+    let identity = reading.tls.as_ref().and_then(|tls| Identity::read(tls, &mut reading.findings));
+    let sources = reading.sources;
+    let rejected = reading.findings.has_errors();
+    let findings = reading.findings.into_sorted();
+    match reading.config {
+        Some(config) if !rejected => Ok(Loaded { config, identity, warnings: findings, sources }),
+        _ => Err(Rejected { findings, sources }),
+    }
+}

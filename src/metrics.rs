@@ -1,0 +1,203 @@
+//! Every metric name and label, nowhere else. Written to from everywhere, read by `/metrics` alone.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The content type of what [`Metrics::render`] writes.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: ReloadResult,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the label values as Prometheus programs write them")]
+enum ReloadResult {
+    success,
+    failure,
+}
+
+/// The guard's own metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<CodeLabels, Counter>,
+    refusals: Family<ReasonLabels, Counter>,
+    upstream_failures: Family<ReasonLabels, Counter>,
+    handshake_failures: Counter,
+    connections: Counter,
+    open_connections: Gauge,
+    reloads: Family<ResultLabels, Counter>,
+    reload_successful: Gauge,
+    reload_success_time: Gauge<f64, AtomicU64>,
+    generation: Gauge,
+    certificate_expiry: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut root = Registry::default();
+        let registry = root.sub_registry_with_prefix("exporter_guard");
+        registry.register(
+            "build",
+            "Version of this exporter-guard",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            refusals: Family::default(),
+            upstream_failures: Family::default(),
+            handshake_failures: Counter::default(),
+            connections: Counter::default(),
+            open_connections: Gauge::default(),
+            reloads: Family::default(),
+            reload_successful: Gauge::default(),
+            reload_success_time: Gauge::default(),
+            generation: Gauge::default(),
+            certificate_expiry: Gauge::default(),
+        };
+        metrics.register_traffic(registry);
+        metrics.register_config(registry);
+        for result in [ReloadResult::success, ReloadResult::failure] {
+            let _ = metrics.reloads.get_or_create(&ResultLabels { result });
+        }
+        metrics.registry = root;
+        metrics
+    }
+
+    fn register_traffic(&self, registry: &mut Registry) {
+        registry.register(
+            "http_requests",
+            "Requests answered, by status code",
+            self.requests.clone(),
+        );
+        registry.register(
+            "refused_requests",
+            "Requests refused before they reached an upstream, by reason",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "upstream_failures",
+            "Requests that got no answer from the upstream, by reason",
+            self.upstream_failures.clone(),
+        );
+        registry.register(
+            "handshake_failures",
+            "Connections that ended before their first request could be read",
+            self.handshake_failures.clone(),
+        );
+        registry.register("connections", "Connections accepted", self.connections.clone());
+        registry.register(
+            "open_connections",
+            "Connections open now",
+            self.open_connections.clone(),
+        );
+    }
+
+    fn register_config(&self, registry: &mut Registry) {
+        registry.register(
+            "config_reloads",
+            "Attempts to reload the web configuration, by result",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the last attempt to load the web configuration succeeded",
+            self.reload_successful.clone(),
+        );
+        registry.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When the configuration in force was loaded, since the epoch",
+            Unit::Seconds,
+            self.reload_success_time.clone(),
+        );
+        registry.register(
+            "config_generation",
+            "Number of the configuration in force, 1 at start",
+            self.generation.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_not_after_timestamp",
+            "When the server certificate expires, since the epoch; 0 without TLS",
+            Unit::Seconds,
+            self.certificate_expiry.clone(),
+        );
+    }
+
+    pub fn request_answered(&self, code: u16) {
+        self.requests.get_or_create(&CodeLabels { code }).inc();
+    }
+
+    pub fn request_refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    pub fn upstream_failed(&self, reason: &'static str) {
+        self.upstream_failures.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    pub fn handshake_failed(&self) {
+        self.handshake_failures.inc();
+    }
+
+    /// Counts the connection as open until the guard is dropped.
+    pub fn connection_opened(&self) -> OpenConnection {
+        self.connections.inc();
+        self.open_connections.inc();
+        OpenConnection(self.open_connections.clone())
+    }
+
+    pub fn config_loaded(&self, generation: u64, certificate_expiry: Option<i64>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.reload_successful.set(1);
+        self.reload_success_time.set(now.as_secs_f64());
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.certificate_expiry.set(certificate_expiry.unwrap_or(0));
+    }
+
+    pub fn config_reloaded(&self) {
+        let _ = self.reloads.get_or_create(&ResultLabels { result: ReloadResult::success }).inc();
+    }
+
+    pub fn config_rejected(&self) {
+        self.reload_successful.set(0);
+        self.reloads.get_or_create(&ResultLabels { result: ReloadResult::failure }).inc();
+    }
+
+    /// OpenMetrics text, which Prometheus and promtool read.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string does not fail");
+        text
+    }
+}
+
+/// One open connection, for as long as it lives.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

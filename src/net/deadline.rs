@@ -1,0 +1,72 @@
+//! An absolute point in time by which a phase of a connection must be over.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+const DISARMED: u64 = u64::MAX;
+
+/// Armed and disarmed by whoever knows the phase (also from the tasks of HTTP/2 streams); watched
+/// by the socket's read side through an [`Alarm`].
+pub struct Deadline {
+    start: Instant,
+    due_ms: AtomicU64,
+}
+
+impl Deadline {
+    pub fn new() -> Self {
+        Self { start: Instant::now(), due_ms: AtomicU64::new(DISARMED) }
+    }
+
+    /// The phase that begins now must end within `limit`, however many bytes trickle in meanwhile.
+    pub fn arm(&self, limit: Duration) {
+        let due = self.start.elapsed().saturating_add(limit);
+        let due_ms = u64::try_from(due.as_millis()).unwrap_or(DISARMED);
+        self.due_ms.store(due_ms, Ordering::Relaxed);
+    }
+
+    pub fn disarm(&self) {
+        self.due_ms.store(DISARMED, Ordering::Relaxed);
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self.due_ms.load(Ordering::Relaxed) {
+            DISARMED => None,
+            due_ms => Some(self.start + Duration::from_millis(due_ms)),
+        }
+    }
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deadline").field("due", &self.due()).finish()
+    }
+}
+
+/// The timer behind a deadline, made only once something has to wait.
+#[derive(Debug, Default)]
+pub struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Ready when the deadline has passed; otherwise wakes the task when it does.
+    pub fn poll_expired(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<()> {
+        match deadline.due() {
+            None => Poll::Pending,
+            Some(due) => self.poll_at(due, cx),
+        }
+    }
+
+    /// Ready at `due`.
+    pub fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if sleep.deadline() != due {
+            sleep.as_mut().reset(due);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,293 @@
+//! The stream handed to pingora: releases one HTTP/1 request head at a time.
+//!
+//! pingora reads 64 KiB at a time, waits for a head with a timeout per read, and closes on
+//! pipelined bytes. Here the head is collected first, under an absolute deadline and a byte cap,
+//! and what follows a request without a body stays back until that request is answered. An idle
+//! connection holds no buffer at all.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, SslStream, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::deadline::Deadline;
+use super::head::{self, BodyFraming, Head};
+use super::io::SocketIo;
+
+/// Read at a time while looking for the end of a head; on the stack, so that waiting holds none.
+const HEAD_READ: usize = 4096;
+
+/// Bytes a client may send ahead while its request is being answered, before they are left in the
+/// socket.
+const READ_AHEAD: usize = 16 * 1024;
+
+/// The transport under HTTP.
+#[derive(Debug)]
+pub enum Transport {
+    Plain(SocketIo),
+    Tls(Box<SslStream<SocketIo>>),
+}
+
+/// What the engine may read now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Release {
+    /// Nothing: between requests, or all of this one is out.
+    Held,
+    /// This many buffered bytes, then nothing.
+    Bytes(usize),
+    /// Everything: a request with a body, or HTTP/2.
+    All,
+}
+
+/// Why no further request comes from a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HeadError {
+    /// Closed or broken, with or without a piece of a head: nobody to answer.
+    Gone,
+    /// The deadline passed while nothing had been sent: the normal end of an idle connection.
+    Idle,
+    /// The deadline passed in the middle of a head.
+    TooSlow,
+    /// More bytes than allowed.
+    TooLarge,
+    /// Content-Length together with Transfer-Encoding.
+    AmbiguousFraming,
+}
+
+#[derive(Debug)]
+pub struct Gate {
+    transport: Transport,
+    deadline: Arc<Deadline>,
+    buffered: Vec<u8>,
+    release: Release,
+}
+
+impl Gate {
+    pub fn new(transport: Transport, deadline: Arc<Deadline>) -> Self {
+        Self { transport, deadline, buffered: Vec::new(), release: Release::Held }
+    }
+
+    /// Let everything through: HTTP/2 frames itself.
+    pub fn open(&mut self) {
+        self.release = Release::All;
+    }
+
+    pub fn deadline(&self) -> &Arc<Deadline> {
+        &self.deadline
+    }
+
+    /// Whether bytes of a request have come already.
+    pub fn has_buffered(&self) -> bool {
+        !self.buffered.is_empty()
+    }
+
+    /// Wait for the first byte of the next request, under the deadline that is armed.
+    pub async fn first_byte(&mut self) -> Result<(), HeadError> {
+        if self.has_buffered() {
+            return Ok(());
+        }
+        std::future::poll_fn(|cx| self.poll_fill(cx)).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => HeadError::Idle,
+            _ => HeadError::Gone,
+        })
+    }
+
+    /// Collect one request head of at most `max_bytes`, under the deadline that is armed, and
+    /// release it to the engine.
+    pub async fn next_head(&mut self, max_bytes: usize) -> Result<(), HeadError> {
+        let mut searched = 0;
+        loop {
+            match head::find(&self.buffered, searched) {
+                Head::Complete { len, .. } if len > max_bytes => return Err(HeadError::TooLarge),
+                Head::Complete { body: BodyFraming::Ambiguous, .. } => {
+                    return Err(HeadError::AmbiguousFraming);
+                }
+                Head::Complete { body: BodyFraming::Framed, .. } => {
+                    self.release = Release::All;
+                    return Ok(());
+                }
+                Head::Complete { len, body: BodyFraming::None } => {
+                    self.release = Release::Bytes(len);
+                    return Ok(());
+                }
+                Head::Partial if self.buffered.len() >= max_bytes => {
+                    return Err(HeadError::TooLarge);
+                }
+                Head::Partial => searched = self.buffered.len(),
+            }
+            std::future::poll_fn(|cx| self.poll_fill(cx)).await.map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::TimedOut => HeadError::TooSlow,
+                    _ => HeadError::Gone,
+                }
+            })?;
+        }
+    }
+
+    /// Take the gate back from the engine after a response, closed until the next head.
+    pub fn reclaim(stream: pingora::protocols::Stream) -> Option<Box<Self>> {
+        let mut gate = stream.into_any().downcast::<Self>().ok()?;
+        gate.release = Release::Held;
+        Some(gate)
+    }
+
+    /// Read some more bytes into the buffer. The end of the stream is an error here.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut chunk = [std::mem::MaybeUninit::uninit(); HEAD_READ];
+        let mut buf = ReadBuf::uninit(&mut chunk);
+        ready!(self.transport.poll_read(cx, &mut buf))?;
+        if buf.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.buffered.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_buffered(&mut self, limit: usize, buf: &mut ReadBuf<'_>) -> usize {
+        let n = limit.min(buf.remaining()).min(self.buffered.len());
+        buf.put_slice(&self.buffered[..n]);
+        if n == self.buffered.len() {
+            self.buffered = Vec::new();
+        } else {
+            self.buffered.drain(..n);
+        }
+        n
+    }
+
+    /// While a request without a body is answered, the engine reads only to learn that the client
+    /// left. Bytes of the next request are kept for later and are no news to it.
+    fn poll_client_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.buffered.len() < READ_AHEAD {
+            match ready!(self.poll_fill(cx)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Transport {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncRead for Gate {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match this.release {
+            Release::Bytes(left) if left > 0 => {
+                let n = this.take_buffered(left, buf);
+                this.release = Release::Bytes(left - n);
+                Poll::Ready(Ok(()))
+            }
+            Release::All if this.has_buffered() => {
+                this.take_buffered(usize::MAX, buf);
+                Poll::Ready(Ok(()))
+            }
+            Release::All => this.transport.poll_read(cx, buf),
+            Release::Bytes(_) | Release::Held => this.poll_client_gone(cx),
+        }
+    }
+}
+
+impl AsyncWrite for Gate {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(io) => Pin::new(io).poll_write(cx, buf),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(io) => Pin::new(io).poll_flush(cx),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(io) => Pin::new(io).poll_shutdown(cx),
+            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+        }
+    }
+}
+
+#[async_trait]
+impl Shutdown for Gate {
+    async fn shutdown(&mut self) {
+        // The peer may be gone already.
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl Ssl for Gate {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => tls.get_ssl(),
+        }
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => tls.get_ssl_digest(),
+        }
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        match &self.transport {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => tls.selected_alpn_proto(),
+        }
+    }
+}
+
+// What pingora would log or pool by; the connection's own context carries the peer's address.
+impl UniqueID for Gate {
+    fn id(&self) -> UniqueIDType {
+        0
+    }
+}
+impl Peek for Gate {}
+impl GetTimingDigest for Gate {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+impl GetProxyDigest for Gate {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+impl GetSocketDigest for Gate {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}

@@ -1,0 +1,199 @@
+//! Listening sockets and the accept loop.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::ListenAddress;
+
+/// Connections the kernel completes while none is accepted; the kernel caps it at somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// After accept fails for want of descriptors or memory, wait this long: existing connections end
+/// meanwhile, and a loop that spins would keep them from doing so.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// A bound socket, not yet known to the runtime.
+pub struct Bound {
+    socket: BoundSocket,
+    /// The address for the log, with the real port.
+    pub address: String,
+}
+
+enum BoundSocket {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, Option<SocketFile>),
+}
+
+/// A socket file that goes away with its listener.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Bound {
+    /// Bind one address; a host name binds every address it resolves to.
+    pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
+        match address {
+            ListenAddress::Unix(path) => Ok(vec![bind_unix(path)?]),
+            ListenAddress::Tcp { host, port } if host.is_empty() => Ok(vec![bind_any(*port)?]),
+            ListenAddress::Tcp { host, port } => (host.as_str(), *port)
+                .to_socket_addrs()?
+                .map(|resolved| bind_tcp(resolved, true))
+                .collect(),
+        }
+    }
+
+    /// The sockets that systemd passed (sd_listen_fds(3)).
+    pub fn from_systemd() -> io::Result<Vec<Self>> {
+        let passed = sd_notify::listen_fds()?;
+        passed.map(|fd| Self::from_fd(take_fd(fd))).collect()
+    }
+
+    fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(fd);
+        socket.set_nonblocking(true)?;
+        let local = socket.local_addr()?;
+        if let Some(address) = local.as_socket() {
+            return Ok(Self {
+                socket: BoundSocket::Tcp(socket.into()),
+                address: address.to_string(),
+            });
+        }
+        let address = local
+            .as_pathname()
+            .map_or_else(|| "unix:(unnamed)".to_owned(), |path| format!("unix:{}", path.display()));
+        let socket = BoundSocket::Unix(OwnedFd::from(socket).into(), None);
+        Ok(Self { socket, address })
+    }
+
+    /// Hand the socket to the runtime that is current.
+    pub fn listen(self) -> io::Result<Listener> {
+        let socket = match self.socket {
+            BoundSocket::Tcp(socket) => AsyncSocket::Tcp(TcpListener::from_std(socket)?),
+            BoundSocket::Unix(socket, file) => {
+                AsyncSocket::Unix(UnixListener::from_std(socket)?, file)
+            }
+        };
+        Ok(Listener { socket })
+    }
+}
+
+fn take_fd(fd: std::os::fd::RawFd) -> OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: systemd passed this descriptor to this process and nothing else here uses it;
+    // listen_fds() is called once.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+fn bind_tcp(address: SocketAddr, only_v6: bool) -> io::Result<Bound> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Bound::from_fd(socket.into())
+}
+
+/// `:PORT` is one dual-stack socket; a host without IPv6 gets the IPv4 one.
+fn bind_any(port: u16) -> io::Result<Bound> {
+    let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
+    match bind_tcp(v6, false) {
+        Err(error)
+            if error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+                || error.raw_os_error() == Some(libc::EADDRNOTAVAIL) =>
+        {
+            bind_tcp(SocketAddr::new([0, 0, 0, 0].into(), port), true)
+        }
+        other => other,
+    }
+}
+
+/// A socket file that nobody answers on is left over from a crash and is replaced.
+fn bind_unix(path: &Path) -> io::Result<Bound> {
+    if let Ok(metadata) = std::fs::symlink_metadata(path)
+        && metadata.file_type().is_socket()
+        && std::os::unix::net::UnixStream::connect(path).is_err()
+    {
+        std::fs::remove_file(path)?;
+    }
+    let socket = std::os::unix::net::UnixListener::bind(path)?;
+    socket.set_nonblocking(true)?;
+    Ok(Bound {
+        socket: BoundSocket::Unix(socket, Some(SocketFile(path.to_owned()))),
+        address: format!("unix:{}", path.display()),
+    })
+}
+
+/// A listening socket of the runtime.
+pub struct Listener {
+    socket: AsyncSocket,
+}
+
+enum AsyncSocket {
+    Tcp(TcpListener),
+    /// The file is removed when the listener is dropped.
+    Unix(UnixListener, #[expect(dead_code, reason = "held for its Drop")] Option<SocketFile>),
+}
+
+/// An accepted socket.
+#[derive(Debug)]
+pub enum AcceptedSocket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// The next connection. Running out of descriptors or memory is waited out.
+    pub async fn accept(&self) -> (AcceptedSocket, Option<SocketAddr>) {
+        loop {
+            match self.try_accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_connection_error(&error) => {}
+                Err(error) => {
+                    tracing::warn!(err = %error, "Accept failed, trying again");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn try_accept(&self) -> io::Result<(AcceptedSocket, Option<SocketAddr>)> {
+        match &self.socket {
+            AsyncSocket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // Responses are written whole; Nagle would hold their last segment back.
+                stream.set_nodelay(true)?;
+                Ok((AcceptedSocket::Tcp(stream), Some(peer)))
+            }
+            AsyncSocket::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((AcceptedSocket::Unix(stream), None))
+            }
+        }
+    }
+}
+
+/// Errors of the one connection that was to be accepted, not of the listener.
+fn is_connection_error(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::InvalidInput
+    )
+}

@@ -1,0 +1,20 @@
+//! Sockets: listeners, the accept loop, and what stands between a socket and pingora's HTTP
+//! engine (deadlines, byte caps, buffers).
+//!
+//! The path of a connection: [`listener`] accepts, [`io`] wraps the socket, [`handshake`] looks at
+//! the first byte and does TLS, [`gate`] releases one request head at a time, [`connection`] feeds
+//! them to an HTTP application until either side has had enough.
+
+mod address;
+pub mod connection;
+mod deadline;
+mod gate;
+pub mod handshake;
+mod head;
+mod io;
+pub mod listener;
+
+pub use address::ListenAddress;
+pub use connection::{Peer, peer};
+pub use io::SocketIo;
+pub use listener::{Bound, Listener};

@@ -1,0 +1,78 @@
+//! What is taken from and added to the headers on their way through.
+//!
+//! pingora strips the hop-by-hop request fields and those named in `Connection` (RFC 9110 section
+//! 7.6.1) by the policy set in [`super::upstream`].
+
+use http::Version;
+use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::Result;
+
+use crate::net::Peer;
+use crate::snapshot::Snapshot;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Who the client says it is. Nothing in front of the guard is trusted to say so.
+const CLAIMED: [HeaderName; 6] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-real-ip"),
+    FORWARDED,
+];
+
+/// Hop-by-hop response fields that pingora forwards.
+const HOP_BY_HOP_RESPONSE: [HeaderName; 3] =
+    [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), UPGRADE];
+
+/// The request as the exporter gets it: no credentials, and the truth about the client.
+pub fn forward(request: &mut RequestHeader, original: &RequestHeader, peer: &Peer) -> Result<()> {
+    request.remove_header(&AUTHORIZATION);
+    for name in &CLAIMED {
+        request.remove_header(name);
+    }
+    if let Some(address) = peer.address {
+        request.insert_header(X_FORWARDED_FOR, address.ip().to_canonical().to_string())?;
+    }
+    request.insert_header(X_FORWARDED_PROTO, if peer.tls { "https" } else { "http" })?;
+    if let Some(host) = host(original) {
+        request.insert_header(X_FORWARDED_HOST, host)?;
+    }
+    Ok(())
+}
+
+/// HTTP/2 has the authority in a pseudo-header.
+fn host(request: &RequestHeader) -> Option<Vec<u8>> {
+    match request.uri.authority() {
+        Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
+        None => request.headers.get(HOST).map(|host| host.as_bytes().to_vec()),
+    }
+}
+
+/// The response as the scraper gets it.
+pub fn answer(response: &mut ResponseHeader, version: Version, snapshot: &Snapshot) -> Result<()> {
+    if response.status.is_informational() {
+        return Ok(());
+    }
+    for name in &HOP_BY_HOP_RESPONSE {
+        response.remove_header(name);
+    }
+    if version < Version::HTTP_11 {
+        // RFC 9112 section 6.1: an HTTP/1.0 client knows no transfer coding; the end of the
+        // connection ends its body.
+        response.remove_header(&TRANSFER_ENCODING);
+    }
+    configured(response, snapshot)
+}
+
+/// `http_server_config.headers`: on every response, in place of the exporter's own.
+pub fn configured(response: &mut ResponseHeader, snapshot: &Snapshot) -> Result<()> {
+    for (name, value) in &snapshot.headers {
+        response.insert_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}

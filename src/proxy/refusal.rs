@@ -1,0 +1,48 @@
+//! The one table from a refusal to what the client sees.
+
+use std::time::Duration;
+
+use crate::auth::Denial;
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Refusal {
+    /// With the time until there is room again.
+    RateLimited(Duration),
+    Denied(Denial),
+}
+
+impl Refusal {
+    /// A full bcrypt queue is the guard's overload, not the client's mistake: 429, so that a
+    /// Prometheus in its midst does not report wrong credentials.
+    pub fn status(&self) -> u16 {
+        match self {
+            Refusal::RateLimited(_) | Refusal::Denied(Denial::Busy) => 429,
+            Refusal::Denied(_) => 401,
+        }
+    }
+
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refusal::RateLimited(_) => "rate limit",
+            Refusal::Denied(denial) => denial.reason(),
+        }
+    }
+
+    /// As the exporter-toolkit words it.
+    pub fn body(&self) -> &'static str {
+        match self.status() {
+            429 => "Too Many Requests",
+            _ => "Unauthorized",
+        }
+    }
+
+    /// Whole seconds for `Retry-After` (RFC 9110 section 10.2.3).
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Refusal::RateLimited(wait) => Some(wait.as_secs().saturating_add(1)),
+            Refusal::Denied(Denial::Busy) => Some(1),
+            Refusal::Denied(_) => None,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a reload changed, for its log line. Names what differs, never the content.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::config::{Config, Tls};
+use crate::snapshot::{Expiry, Snapshot, TlsSnapshot};
+
+pub fn log(old: &Snapshot, new: &Snapshot) {
+    let expiry = |snapshot: &Snapshot| snapshot.certificate_expiry().map(rfc3339);
+    tracing::info!(
+        generation = new.generation,
+        changed = describe(old, new),
+        cert_not_after_old = expiry(old).unwrap_or_default(),
+        cert_not_after = expiry(new).unwrap_or_default(),
+        tls = new.tls.is_some(),
+        http2 = new.http2(),
+        users = new.users.len(),
+        "Reloaded web configuration"
+    );
+}
+
+pub fn rfc3339(expiry: Expiry) -> String {
+    OffsetDateTime::from_unix_timestamp(expiry.unix_seconds)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+fn describe(old: &Snapshot, new: &Snapshot) -> String {
+    let (a, b): (&Config, &Config) = (&old.config, &new.config);
+    let parts = [
+        ("users", a.users != b.users),
+        ("certificate", certificate(old) != certificate(new)),
+        ("tls", !same_tls_rules(a.tls.as_ref(), b.tls.as_ref())),
+        ("http2", a.http.http2 != b.http.http2),
+        ("headers", a.http.headers != b.http.headers),
+        ("rate_limit", a.rate_limit != b.rate_limit),
+        ("proxy", a.proxy != b.proxy),
+    ];
+    let changed: Vec<&str> =
+        parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+    if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") }
+}
+
+fn certificate(snapshot: &Snapshot) -> Option<&[u8]> {
+    snapshot.tls.as_ref().map(TlsSnapshot::fingerprint)
+}
+
+fn same_tls_rules(old: Option<&Tls>, new: Option<&Tls>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => old.has_same_rules(new),
+        (None, None) => true,
+        _ => false,
+    }
+}

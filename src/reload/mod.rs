@@ -1,0 +1,299 @@
+//! Hot reload: something changed → load → validate → swap, or keep what is in force and say so.
+//!
+//! Runs on one thread of its own, since it reads files. Three things make it look: notify's
+//! events, an explicit request (SIGHUP, `POST /-/reload`), and a content check every
+//! [`CONTENT_CHECK`], which catches what inotify missed.
+
+mod change;
+mod rules;
+mod watch;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::config::{Finding, Sources};
+use crate::load::{self, Loaded, Rejected};
+use crate::metrics::Metrics;
+use crate::snapshot::{Current, Snapshot};
+pub use change::rfc3339;
+use watch::Watcher;
+
+/// inotify misses changes on NFS, past its watch limit, and on a file whose directory was replaced
+/// (kube-rbac-proxy served a stale CA for days); a hash of a few files costs nothing.
+const CONTENT_CHECK: Duration = Duration::from_secs(30);
+
+/// After the last event, wait this long for more: a change of several files is one reload.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Two reads this far apart must be equal before their content counts.
+const SECOND_READ: Duration = Duration::from_millis(20);
+
+/// A writer that keeps a file open longer than this is no longer waited for; by then the two
+/// equal reads and the rules against losing protection are what guards against half a file.
+const LONGEST_WRITER: Duration = Duration::from_secs(10);
+
+/// What the reload thread is told.
+enum Message {
+    /// Something happened to a watched file or directory.
+    FileEvent(notify::Result<notify::Event>),
+    /// Reload now, changed or not, and answer.
+    Requested(oneshot::Sender<Result<(), String>>),
+    Stop,
+}
+
+/// Asks for a reload.
+#[derive(Clone)]
+pub struct ReloadHandle(Sender<Message>);
+
+impl ReloadHandle {
+    /// Reload now; the error says what is wrong with the files.
+    pub async fn request(&self) -> Result<(), String> {
+        let stopped = || "the guard is stopping".to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Message::Requested(reply)).map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+/// What the thread needs of the first load.
+pub struct Initial {
+    pub file: PathBuf,
+    pub sources: Sources,
+}
+
+/// Watch and reload until the returned value is dropped.
+pub struct Reloader {
+    messages: Sender<Message>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Reloader {
+    pub fn start(
+        initial: Initial,
+        current: Arc<Current>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let (messages, inbox) = channel();
+        let events = messages.clone();
+        let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            let watcher = Watcher::new(move |event| {
+                // The thread is gone only when the guard stops.
+                let _ = events.send(Message::FileEvent(event));
+            });
+            let inbox = Inbox { messages: inbox, put_off: VecDeque::new() };
+            Worker::new(initial, current, metrics, watcher).run(inbox);
+        })?;
+        Ok(Self { messages, thread: Some(thread) })
+    }
+
+    pub fn handle(&self) -> ReloadHandle {
+        ReloadHandle(self.messages.clone())
+    }
+}
+
+impl Drop for Reloader {
+    fn drop(&mut self) {
+        // Either fails only when the thread has ended already.
+        let _ = self.messages.send(Message::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Inbox {
+    messages: Receiver<Message>,
+    put_off: VecDeque<Message>,
+}
+
+impl Inbox {
+    fn next(&mut self, wait: Duration) -> Result<Message, RecvTimeoutError> {
+        match self.put_off.pop_front() {
+            Some(message) => Ok(message),
+            None => self.messages.recv_timeout(wait),
+        }
+    }
+
+    /// The file events that are there already; anything else keeps for later.
+    fn file_events(&mut self) -> Vec<notify::Result<notify::Event>> {
+        let mut events = Vec::new();
+        for message in self.messages.try_iter() {
+            match message {
+                Message::FileEvent(event) => events.push(event),
+                other => self.put_off.push_back(other),
+            }
+        }
+        events
+    }
+}
+
+struct Worker {
+    file: PathBuf,
+    current: Arc<Current>,
+    metrics: Arc<Metrics>,
+    watcher: Watcher,
+    /// Of what was last loaded or refused: the same content is not tried twice.
+    seen: [u8; 32],
+}
+
+/// One read of all files.
+struct Read {
+    outcome: Result<Loaded, Rejected>,
+    digest: [u8; 32],
+}
+
+impl Worker {
+    fn new(
+        initial: Initial,
+        current: Arc<Current>,
+        metrics: Arc<Metrics>,
+        mut watcher: Watcher,
+    ) -> Self {
+        watcher.follow(initial.sources.paths());
+        Self { file: initial.file, current, metrics, watcher, seen: initial.sources.digest() }
+    }
+
+    fn run(mut self, mut inbox: Inbox) {
+        // The file may have changed between the first load and the first watch.
+        let mut next_check = Instant::now();
+        loop {
+            let wait = next_check.saturating_duration_since(Instant::now());
+            match inbox.next(wait) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Message::Requested(reply)) => {
+                    let result = self.reload(&mut inbox, Trigger::Request);
+                    // The one who asked may not be waiting any more.
+                    let _ = reply.send(result);
+                }
+                Ok(Message::FileEvent(event)) => {
+                    if self.watcher.concerns(&event) {
+                        // Said in the log and the metrics.
+                        let _ = self.after_settling(&mut inbox);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.reload(&mut inbox, Trigger::Change);
+                    next_check = Instant::now() + CONTENT_CHECK;
+                }
+            }
+        }
+    }
+
+    /// Wait until the writers are done: no event for a while, and no file still being written.
+    fn after_settling(&mut self, inbox: &mut Inbox) -> Result<(), String> {
+        let give_up = Instant::now() + LONGEST_WRITER;
+        while Instant::now() < give_up {
+            match inbox.next(SETTLE) {
+                Ok(Message::FileEvent(event)) => {
+                    self.watcher.concerns(&event);
+                }
+                Ok(Message::Requested(reply)) => {
+                    let result = self.reload(inbox, Trigger::Request);
+                    let _ = reply.send(result.clone());
+                    return result;
+                }
+                Err(RecvTimeoutError::Timeout) if !self.watcher.being_written() => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+        self.reload(inbox, Trigger::Change)
+    }
+
+    fn reload(&mut self, inbox: &mut Inbox, trigger: Trigger) -> Result<(), String> {
+        let read = self.read_stable(inbox);
+        let unchanged = read.digest == self.seen;
+        if unchanged && trigger == Trigger::Change {
+            return Ok(());
+        }
+        self.seen = read.digest;
+        let result = match read.outcome {
+            Ok(loaded) => {
+                self.watcher.follow(loaded.sources.paths());
+                self.apply(loaded)
+            }
+            Err(rejected) => {
+                self.watcher.follow(rejected.sources.paths());
+                Err(rejected.findings)
+            }
+        };
+        result.map_err(|findings| self.keep(&findings))
+    }
+
+    /// Read until two reads are equal. Content that never holds still is taken as it is: a
+    /// mixture of old and new files fails validation or is followed by another event.
+    fn read_stable(&mut self, inbox: &mut Inbox) -> Read {
+        const ATTEMPTS: usize = 50;
+        let mut last = self.read();
+        for _ in 0..ATTEMPTS {
+            std::thread::sleep(SECOND_READ);
+            let again = self.read();
+            if again.digest == last.digest && !self.watcher.being_written() {
+                return again;
+            }
+            last = again;
+            for event in inbox.file_events() {
+                self.watcher.concerns(&event);
+            }
+        }
+        last
+    }
+
+    fn read(&self) -> Read {
+        let outcome = load::load(&self.file);
+        let digest = match &outcome {
+            Ok(loaded) => loaded.sources.digest(),
+            Err(rejected) => rejected.sources.digest(),
+        };
+        Read { outcome, digest }
+    }
+
+    fn apply(&self, loaded: Loaded) -> Result<(), Vec<Finding>> {
+        let old = self.current.load_full();
+        rules::keeps_protection(&old.config, &loaded)?;
+        for warning in &loaded.warnings {
+            tracing::warn!(finding = %warning, "Web configuration");
+        }
+        let new = Arc::new(Snapshot::build(loaded, Some(&old))?);
+        self.current.store(Arc::clone(&new));
+        self.metrics.config_reloaded();
+        self.metrics
+            .config_loaded(new.generation, new.certificate_expiry().map(|e| e.unix_seconds));
+        change::log(&old, &new);
+        Ok(())
+    }
+
+    fn keep(&self, findings: &[Finding]) -> String {
+        let errors: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        let errors = errors.join("; ");
+        self.metrics.config_rejected();
+        tracing::error!(
+            generation = self.current.load().generation,
+            err = errors,
+            "Reload failed, keeping the last good configuration"
+        );
+        errors
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    /// Nothing to do when the content is the same.
+    Change,
+    Request,
+}
+
+/// Load and validate for the start, where a broken file is fatal.
+pub fn load_first(file: &Path) -> Result<(Snapshot, Initial), Vec<Finding>> {
+    let loaded = load::load(file).map_err(|rejected| rejected.findings)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(finding = %warning, "Web configuration");
+    }
+    let initial = Initial { file: file.to_owned(), sources: loaded.sources.clone() };
+    Ok((Snapshot::build(loaded, None)?, initial))
+}

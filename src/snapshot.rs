@@ -1,0 +1,135 @@
+//! The immutable whole that a configuration becomes, and the one place it is swapped.
+//!
+//! A connection pins its TLS at accept; a request pins one snapshot at its start, so a removed
+//! user is refused at the next request on an open connection.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::header::{HeaderName, HeaderValue};
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::x509::X509Ref;
+
+use crate::auth::{PublicPaths, Users};
+use crate::config::{Config, Finding, Limits, Severity, Tls};
+use crate::load::Loaded;
+use crate::rate_limit::RateLimiter;
+use crate::tls::material::Identity;
+use crate::tls::{Acceptor, AcceptorError};
+
+/// Everything a connection or a request needs to know of one configuration.
+pub struct Snapshot {
+    /// 1 at start, one more with every reload.
+    pub generation: u64,
+    pub config: Config,
+    pub tls: Option<TlsSnapshot>,
+    pub users: Users,
+    pub public_paths: PublicPaths,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub rate_limiter: Option<Arc<RateLimiter>>,
+}
+
+pub struct TlsSnapshot {
+    pub acceptor: Acceptor,
+    /// Of the leaf certificate.
+    pub not_after: Expiry,
+    fingerprint: Vec<u8>,
+}
+
+impl TlsSnapshot {
+    fn new(tls: &Tls, identity: &Identity, http2: bool) -> Result<Self, AcceptorError> {
+        Ok(Self {
+            acceptor: Acceptor::new(tls, identity, http2)?,
+            not_after: Expiry::of(&identity.leaf),
+            fingerprint: identity
+                .leaf
+                .digest(MessageDigest::sha256())
+                .map_or_else(|_| Vec::new(), |d| d.to_vec()),
+        })
+    }
+
+    /// SHA-256 of the leaf certificate.
+    pub fn fingerprint(&self) -> &[u8] {
+        &self.fingerprint
+    }
+}
+
+/// When a certificate ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    pub unix_seconds: i64,
+}
+
+impl Expiry {
+    fn of(certificate: &X509Ref) -> Self {
+        const DAY: i64 = 24 * 60 * 60;
+        // The epoch is a valid time, and every certificate has a valid end: parsing checked it.
+        let unix_seconds = Asn1Time::from_unix(0)
+            .and_then(|epoch| epoch.diff(certificate.not_after()))
+            .map_or(0, |since| i64::from(since.days) * DAY + i64::from(since.secs));
+        Self { unix_seconds }
+    }
+}
+
+impl Snapshot {
+    /// Build the whole or nothing. What `previous` knows and the new configuration still wants
+    /// lives on: right passwords, and what is left of the rate limit.
+    pub fn build(loaded: Loaded, previous: Option<&Snapshot>) -> Result<Self, Vec<Finding>> {
+        let rejected = |message: String| {
+            vec![Finding {
+                file: loaded.sources.web_config().to_owned(),
+                line: None,
+                severity: Severity::Error,
+                message,
+            }]
+        };
+        let config = loaded.config;
+        let tls = match (&config.tls, &loaded.identity) {
+            (Some(tls), Some(identity)) => Some(
+                TlsSnapshot::new(tls, identity, config.http.http2)
+                    .map_err(|error| rejected(error.to_string()))?,
+            ),
+            _ => None,
+        };
+        let headers = config
+            .http
+            .headers
+            .iter()
+            .map(|(name, value)| Ok((HeaderName::try_from(*name)?, HeaderValue::try_from(value)?)))
+            .collect::<Result<_, http::Error>>()
+            .map_err(|error| rejected(format!("http_server_config.headers: {error}")))?;
+        Ok(Self {
+            generation: previous.map_or(1, |previous| previous.generation + 1),
+            users: Users::new(&config.users, previous.map(|previous| &previous.users)),
+            public_paths: PublicPaths::new(&config.proxy.public_paths),
+            rate_limiter: RateLimiter::carry_over(
+                config.rate_limit.as_ref(),
+                previous.and_then(|previous| previous.rate_limiter.as_ref()),
+            ),
+            tls,
+            headers,
+            config,
+        })
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.config.proxy.limits
+    }
+
+    pub fn http2(&self) -> bool {
+        self.tls.is_some() && self.config.http.http2
+    }
+
+    /// Whether a stranger is kept out at all, by password or by client certificate.
+    pub fn authenticates(&self) -> bool {
+        self.config.authenticates()
+    }
+
+    pub fn certificate_expiry(&self) -> Option<Expiry> {
+        self.tls.as_ref().map(|tls| tls.not_after)
+    }
+}
+
+/// The configuration in force. Readers pay one atomic load.
+pub type Current = ArcSwap<Snapshot>;
