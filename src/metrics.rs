@@ -52,8 +52,8 @@ pub struct Metrics {
     certificate_expiry: Gauge<i64, AtomicI64>,
 }
 
-impl Metrics {
-    pub fn new() -> Self {
+impl Default for Metrics {
+    fn default() -> Self {
         let mut root = Registry::default();
         let registry = root.sub_registry_with_prefix("exporter_guard");
         registry.register(
@@ -83,7 +83,9 @@ impl Metrics {
         metrics.registry = root;
         metrics
     }
+}
 
+impl Metrics {
     fn register_traffic(&self, registry: &mut Registry) {
         registry.register(
             "http_requests",

@@ -34,7 +34,7 @@ pub struct Plan {
 pub fn run(plan: Plan) -> Result<(), String> {
     // Sends pingora's timers to tokio's wheel: its own timer thread wakes 100 times a second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::default());
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);
     let current = Arc::new(Current::from_pointee(plan.snapshot));

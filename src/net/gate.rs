@@ -30,6 +30,10 @@ const HEAD_READ: usize = 4096;
 /// socket.
 const READ_AHEAD: usize = 16 * 1024;
 
+/// Small writes are put together to this much, the most that a TLS record takes: the engine writes
+/// the head, the size of a chunk, the chunk and its end one by one.
+const WRITE_TOGETHER: usize = 16 * 1024;
+
 /// The transport under HTTP.
 #[derive(Debug)]
 pub enum Transport {
@@ -69,11 +73,19 @@ pub struct Gate {
     deadline: Arc<Deadline>,
     buffered: Vec<u8>,
     release: Release,
+    /// Written, but not yet given to the transport.
+    unwritten: Vec<u8>,
 }
 
 impl Gate {
     pub fn new(transport: Transport, deadline: Arc<Deadline>) -> Self {
-        Self { transport, deadline, buffered: Vec::new(), release: Release::Held }
+        Self {
+            transport,
+            deadline,
+            buffered: Vec::new(),
+            release: Release::Held,
+            unwritten: Vec::new(),
+        }
     }
 
     /// Let everything through: HTTP/2 frames itself.
@@ -144,12 +156,42 @@ impl Gate {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut chunk = [std::mem::MaybeUninit::uninit(); HEAD_READ];
         let mut buf = ReadBuf::uninit(&mut chunk);
-        ready!(self.transport.poll_read(cx, &mut buf))?;
+        ready!(self.poll_read_transport(cx, &mut buf))?;
         if buf.filled().is_empty() {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         self.buffered.extend_from_slice(buf.filled());
         Poll::Ready(Ok(()))
+    }
+
+    /// Before it waits for the client, a connection gives the client what there is.
+    fn poll_read_transport(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(result) = self.transport.poll_read(cx, buf) {
+            return Poll::Ready(result);
+        }
+        match self.poll_write_out(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // Below, the socket flushes when it has nothing to read.
+            Poll::Ready(Ok(true)) => self.transport.poll_read(cx, buf),
+            Poll::Ready(Ok(false)) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Give the transport what was put together; whether there was anything.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.unwritten.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        while !self.unwritten.is_empty() {
+            let written = ready!(self.transport.poll_write(cx, &self.unwritten))?;
+            self.unwritten.drain(..written);
+        }
+        self.unwritten = Vec::new();
+        Poll::Ready(Ok(true))
     }
 
     fn take_buffered(&mut self, limit: usize, buf: &mut ReadBuf<'_>) -> usize {
@@ -186,6 +228,27 @@ impl Transport {
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
         }
     }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(io) => Pin::new(io).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+        }
+    }
 }
 
 impl AsyncRead for Gate {
@@ -205,7 +268,7 @@ impl AsyncRead for Gate {
                 this.take_buffered(usize::MAX, buf);
                 Poll::Ready(Ok(()))
             }
-            Release::All => this.transport.poll_read(cx, buf),
+            Release::All => this.poll_read_transport(cx, buf),
             Release::Bytes(_) | Release::Held => this.poll_client_gone(cx),
         }
     }
@@ -217,24 +280,25 @@ impl AsyncWrite for Gate {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(io) => Pin::new(io).poll_write(cx, buf),
-            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+        if self.unwritten.is_empty() && buf.len() >= WRITE_TOGETHER {
+            return self.transport.poll_write(cx, buf);
         }
+        if self.unwritten.len() >= WRITE_TOGETHER {
+            ready!(self.poll_write_out(cx))?;
+        }
+        let n = buf.len().min(WRITE_TOGETHER - self.unwritten.len());
+        self.unwritten.extend_from_slice(&buf[..n]);
+        Poll::Ready(Ok(n))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(io) => Pin::new(io).poll_flush(cx),
-            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
-        }
+        ready!(self.poll_write_out(cx))?;
+        self.transport.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Transport::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
-        }
+        ready!(self.poll_write_out(cx))?;
+        self.transport.poll_shutdown(cx)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The request path: pingora's hooks, each short and delegating.
 //!
-//! rate limit → public path or credentials → [`Permit`](crate::auth::Permit) → upstream. This is
+//! rate limit → public path or credentials → [`Permit`] → upstream. This is
 //! the only module that implements pingora's proxy trait.
 
 mod engine;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use http::header::AUTHORIZATION;
+use http::Version;
+use http::header::{AUTHORIZATION, HOST};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
@@ -64,6 +65,9 @@ impl Guard {
     async fn admit(&self, request: &RequestHeader, snapshot: &Snapshot) -> Result<Permit, Refusal> {
         if let Some(limiter) = &snapshot.rate_limiter {
             limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
+        }
+        if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
+            return Err(Refusal::NoHost);
         }
         if let Some(declared) = snapshot.public_paths.find(request.raw_path()) {
             return Ok(auth::public(declared));

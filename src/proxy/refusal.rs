@@ -10,6 +10,8 @@ pub enum Refusal {
     /// With the time until there is room again.
     RateLimited(Duration),
     Denied(Denial),
+    /// HTTP/1.1 without Host (RFC 9112 section 3.2), as Go's server refuses it.
+    NoHost,
 }
 
 impl Refusal {
@@ -19,6 +21,7 @@ impl Refusal {
         match self {
             Refusal::RateLimited(_) | Refusal::Denied(Denial::Busy) => 429,
             Refusal::Denied(_) => 401,
+            Refusal::NoHost => 400,
         }
     }
 
@@ -26,6 +29,7 @@ impl Refusal {
         match self {
             Refusal::RateLimited(_) => "rate limit",
             Refusal::Denied(denial) => denial.reason(),
+            Refusal::NoHost => "no Host header",
         }
     }
 
@@ -33,7 +37,8 @@ impl Refusal {
     pub fn body(&self) -> &'static str {
         match self.status() {
             429 => "Too Many Requests",
-            _ => "Unauthorized",
+            401 => "Unauthorized",
+            _ => "Bad Request: missing required Host header",
         }
     }
 
@@ -42,7 +47,7 @@ impl Refusal {
         match self {
             Refusal::RateLimited(wait) => Some(wait.as_secs().saturating_add(1)),
             Refusal::Denied(Denial::Busy) => Some(1),
-            Refusal::Denied(_) => None,
+            Refusal::Denied(_) | Refusal::NoHost => None,
         }
     }
 }
