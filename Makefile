@@ -29,7 +29,7 @@ stress:
 
 # Cost per request beside nginx; prints a table.
 bench:
-	.ci/require test
+	.ci/require bench
 	$(CARGO) build --locked --release
 	benches/side-by-side
 

@@ -19,7 +19,7 @@
 //! - [`net`]: sockets, deadlines, one request head at a time.
 //! - [`proxy`]: pingora's hooks; the only way to an upstream takes an [`auth::Permit`].
 //! - [`telemetry`], [`metrics`]: what the guard says about itself.
-//! - [`server`], [`process`]: put it together; [`commands`]: the subcommands.
+//! - [`server`]: puts it together; [`commands`]: the subcommands.
 
 pub mod auth;
 pub mod cli;
@@ -28,7 +28,6 @@ pub mod config;
 pub mod load;
 pub mod metrics;
 pub mod net;
-pub mod process;
 pub mod proxy;
 pub mod rate_limit;
 pub mod reload;
@@ -49,7 +48,6 @@ pub const EXIT_FAILURE: u8 = 1;
 
 /// The whole program.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    process::use_small_pages();
     match cli::parse(args) {
         Ok(cli) => ExitCode::from(dispatch(cli)),
         Err(code) => ExitCode::from(code),

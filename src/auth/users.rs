@@ -76,24 +76,21 @@ impl Users {
         let entry = self.by_name.get(credentials.user()).cloned();
         let hash_text = entry.as_ref().map_or("", |entry| &entry.hash_text);
         let digest = keyed_digest(credentials.user(), hash_text, credentials.password());
-        if let Some(entry) = &entry
-            && entry.remembers(&digest)
-        {
+        if entry.as_ref().is_some_and(|entry| entry.remembers(&digest)) {
             return Ok(Permit(()));
         }
         let highest_cost = self.highest_cost;
-        let hash = entry.as_ref().and_then(|entry| entry.hash.clone());
         let matched = verifier
-            .run(move || verify(hash.as_ref(), credentials.password(), highest_cost))
+            .run(move || match entry {
+                Some(entry) => entry.verify(credentials.password(), digest, highest_cost),
+                None => {
+                    bcrypt_hash::burn(highest_cost, credentials.password());
+                    false
+                }
+            })
             .await
             .map_err(|_| Denial::Busy)?;
-        match entry {
-            Some(entry) if matched => {
-                entry.remember(digest);
-                Ok(Permit(()))
-            }
-            _ => Err(Denial::WrongCredentials),
-        }
+        if matched { Ok(Permit(())) } else { Err(Denial::WrongCredentials) }
     }
 }
 
@@ -106,6 +103,31 @@ impl Entry {
         }
     }
 
+    /// Every failure takes 2^highest_cost rounds, whoever the user and whatever the cost of that
+    /// user's hash, so that time tells nothing of who exists (the toolkit's fixed cost-10 dummy
+    /// does).
+    fn verify(&self, password: &[u8], digest: Digest, highest_cost: u32) -> bool {
+        // A scraper that opens many connections at once sends the same password on each; one
+        // bcrypt run answers for all that waited.
+        if self.remembers(&digest) {
+            return true;
+        }
+        let Some(hash) = &self.hash else {
+            bcrypt_hash::burn(highest_cost, password);
+            return false;
+        };
+        let matched = hash.matches(password);
+        if matched {
+            self.remember(digest);
+        } else {
+            // 2^c + (2^c + 2^(c+1) + … + 2^(h-1)) = 2^h
+            for cost in hash.cost()..highest_cost {
+                bcrypt_hash::burn(cost, password);
+            }
+        }
+        matched
+    }
+
     fn remembers(&self, digest: &Digest) -> bool {
         self.verified
             .read()
@@ -116,23 +138,6 @@ impl Entry {
     fn remember(&self, digest: Digest) {
         *self.verified.write().unwrap_or_else(PoisonError::into_inner) = Some(digest);
     }
-}
-
-/// Every failure takes 2^highest_cost rounds, whoever the user and whatever the cost of that
-/// user's hash, so that time tells nothing of who exists (the toolkit's fixed cost-10 dummy does).
-fn verify(hash: Option<&BcryptHash>, password: &[u8], highest_cost: u32) -> bool {
-    let Some(hash) = hash else {
-        bcrypt_hash::burn(highest_cost, password);
-        return false;
-    };
-    let matched = hash.matches(password);
-    if !matched {
-        // 2^c + (2^c + 2^(c+1) + … + 2^(h-1)) = 2^h
-        for cost in hash.cost()..highest_cost {
-            bcrypt_hash::burn(cost, password);
-        }
-    }
-    matched
 }
 
 fn keyed_digest(user: &[u8], hash: &str, password: &[u8]) -> Digest {

@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use super::document::{Document, NodePath};
 use super::node::Node;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Finding a line means reading the file once more: beyond this many findings the lines are left
+/// out, or a file with thousands of weak hashes would take minutes to load.
+const MOST_LOCATED: usize = 100;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file is not used.
     Error,
@@ -70,6 +74,9 @@ impl Findings {
 
     pub(super) fn from_problems(file: &Path, document: Document, problems: Problems) -> Self {
         let mut findings = Self::new(file, Some(document));
+        // Errors first, so that they have their lines.
+        let mut problems = problems;
+        problems.0.sort_by_key(|(_, severity, _)| *severity);
         for (path, severity, message) in problems.0 {
             findings.push(&path, severity, message);
         }
@@ -78,7 +85,8 @@ impl Findings {
 
     /// Add one about the node at `path`.
     pub fn push(&mut self, path: &NodePath, severity: Severity, message: String) {
-        let line = self.document.as_ref().and_then(|document| document.line(path));
+        let document = self.document.as_ref().filter(|_| self.list.len() < MOST_LOCATED);
+        let line = document.and_then(|document| document.line(path));
         self.list.push(Finding { file: self.file.clone(), line, severity, message });
     }
 

@@ -1,0 +1,112 @@
+//! What one request and one reload cost, in process.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use exporter_guard::auth::{Users, Verifier, authorize};
+use exporter_guard::load::load;
+use exporter_guard::metrics::Metrics;
+use exporter_guard::net::handshake::establish;
+use exporter_guard::net::{Bound, Peer, SocketIo, connection};
+use exporter_guard::proxy::{Guard, Upstream, engine};
+use exporter_guard::snapshot::{Current, Snapshot};
+
+/// Low, so that the benches of failures end; each step doubles their time.
+const COST: u32 = 4;
+
+fn web_config(directory: &Path, users: usize) -> std::path::PathBuf {
+    let path = directory.join("web.yml");
+    let hash = bcrypt::hash("password", COST).expect("hash");
+    let mut file = std::fs::File::create(&path).expect("create");
+    writeln!(file, "basic_auth_users:").expect("write");
+    for user in 0..users {
+        writeln!(file, "  user{user}: {hash}").expect("write");
+    }
+    path
+}
+
+fn users(count: usize) -> Users {
+    let directory = tempfile::tempdir().expect("directory");
+    let Ok(loaded) = load(&web_config(directory.path(), count)) else { panic!("config") };
+    Users::new(&loaded.config.users, None)
+}
+
+fn authorization(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+    let verifier = Verifier::default();
+    // user0:password, user0:wrong, nobody:wrong
+    let requests: [(&str, &[u8], bool); 3] = [
+        ("hit", b"Basic dXNlcjA6cGFzc3dvcmQ=", true),
+        ("wrong password", b"Basic dXNlcjA6d3Jvbmc=", false),
+        ("unknown user", b"Basic bm9ib2R5Ondyb25n", false),
+    ];
+    for count in [1, 10_000] {
+        let users = users(count);
+        for (name, header, admitted) in requests {
+            c.bench_function(&format!("authorization/{count} users/{name}"), |b| {
+                b.iter(|| {
+                    let result =
+                        runtime.block_on(authorize(&users, &verifier, &[black_box(header)]));
+                    assert_eq!(result.is_ok(), admitted);
+                });
+            });
+        }
+    }
+}
+
+fn config_load(c: &mut Criterion) {
+    for count in [1, 1_000] {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = web_config(directory.path(), count);
+        c.bench_function(&format!("config load/{count} users"), |b| {
+            b.iter(|| assert!(load(black_box(&path)).is_ok()));
+        });
+    }
+}
+
+/// A request over a loopback connection to an engine in this process: everything but TLS and the
+/// exporter.
+fn request(c: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("directory");
+    let Ok(loaded) = load(&web_config(directory.path(), 1)) else { panic!("config") };
+    let snapshot = Snapshot::build(loaded, None).expect("snapshot");
+    let limits = snapshot.limits().clone();
+    let current = Arc::new(Current::from_pointee(snapshot));
+    let guard = Guard::new(current, Upstream::Own, Arc::new(Metrics::default()));
+    // SAFETY: criterion runs benches on the main thread, and nothing here has started another yet.
+    let engine = unsafe { engine(guard) };
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()
+    else {
+        panic!("no socket")
+    };
+    let address = bound.address.clone();
+    let (_stop, stopping) = tokio::sync::watch::channel(false);
+    let _context = runtime.enter();
+    let listener = bound.listen().expect("listen");
+    runtime.spawn(async move {
+        let (socket, address) = listener.accept().await;
+        let io = SocketIo::new(socket);
+        let deadline = Arc::clone(&io.deadline);
+        let transport = establish(io, None).await.expect("plaintext");
+        let peer = Arc::new(Peer { address, tls: false });
+        connection::serve(&engine, transport, deadline, peer, &limits, &stopping).await;
+    });
+    let mut client = std::net::TcpStream::connect(address).expect("connect");
+    let request =
+        b"GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Basic dXNlcjA6cGFzc3dvcmQ=\r\n\r\n";
+    c.bench_function("request/in process", |b| {
+        b.iter(|| {
+            client.write_all(request).expect("send");
+            let mut response = [0; 1024];
+            let length = client.read(&mut response).expect("receive");
+            assert!(response[..length].ends_with(b"Not Found\n"));
+        });
+    });
+}
+
+criterion_group!(benches, request, authorization, config_load);
+criterion_main!(benches);
