@@ -12,6 +12,7 @@ use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::protocols::{ALPN, Ssl};
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 
 use super::deadline::Deadline;
 use super::gate::{Gate, HeadError, Transport};
@@ -19,6 +20,10 @@ use crate::config::Limits;
 
 /// pingora needs some keep-alive time to keep a connection; the gate's deadline is what counts.
 const ENGINE_KEEPALIVE_SECS: u64 = 3600;
+
+/// How long a client has to see GOAWAY, and to send what it had begun, before its idle connection
+/// is closed.
+const GOAWAY_LINGER: Duration = Duration::from_millis(250);
 
 /// Who is at the other end; the same for every request of a connection.
 #[derive(Debug)]
@@ -137,17 +142,22 @@ async fn serve_http2<A>(
 {
     gate.open();
     gate.deadline().arm(limits.header_timeout);
+    let activity = Arc::new(Activity {
+        streams: AtomicUsize::new(0),
+        quiet: Notify::new(),
+        deadline: Arc::clone(gate.deadline()),
+        idle_timeout: limits.idle_timeout,
+    });
     let connection = Arc::new(Http2Connection {
         app: Arc::clone(app),
-        activity: Arc::new(Activity {
-            streams: AtomicUsize::new(0),
-            deadline: Arc::clone(gate.deadline()),
-            idle_timeout: limits.idle_timeout,
-        }),
+        activity: Arc::clone(&activity),
         peer,
         max_header_bytes: limits.max_header_bytes,
     });
-    connection.process_new(Box::new(gate), shutdown).await;
+    tokio::select! {
+        _ = connection.process_new(Box::new(gate), shutdown) => {}
+        () = activity.over(shutdown.clone()) => {}
+    }
 }
 
 /// Gives every stream of an HTTP/2 connection its context, and the connection its deadlines.
@@ -161,8 +171,27 @@ struct Http2Connection<A> {
 /// Arms the idle deadline whenever no stream is open.
 struct Activity {
     streams: AtomicUsize,
+    /// Told when the last stream ends.
+    quiet: Notify,
     deadline: Arc<Deadline>,
     idle_timeout: Duration,
+}
+
+impl Activity {
+    /// Until the guard stops and nothing runs any more. The engine's own end waits for the client
+    /// to acknowledge GOAWAY, which one that is gone never does.
+    async fn over(&self, mut shutdown: ShutdownWatch) {
+        if shutdown.wait_for(|stop| *stop).await.is_err() {
+            return;
+        }
+        loop {
+            tokio::time::sleep(GOAWAY_LINGER).await;
+            if self.streams.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            self.quiet.notified().await;
+        }
+    }
 }
 
 struct ActiveStream(Arc<Activity>);
@@ -179,6 +208,7 @@ impl Drop for ActiveStream {
     fn drop(&mut self) {
         if self.0.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.deadline.arm(self.0.idle_timeout);
+            self.0.quiet.notify_one();
         }
     }
 }

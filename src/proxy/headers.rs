@@ -30,7 +30,12 @@ const HOP_BY_HOP_RESPONSE: [HeaderName; 3] =
     [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), UPGRADE];
 
 /// The request as the exporter gets it: no credentials, and the truth about the client.
-pub fn forward(request: &mut RequestHeader, original: &RequestHeader, peer: &Peer) -> Result<()> {
+pub fn forward(
+    request: &mut RequestHeader,
+    original: &RequestHeader,
+    peer: &Peer,
+    upstream_authority: &str,
+) -> Result<()> {
     request.remove_header(&AUTHORIZATION);
     for name in &CLAIMED {
         request.remove_header(name);
@@ -41,6 +46,10 @@ pub fn forward(request: &mut RequestHeader, original: &RequestHeader, peer: &Pee
     request.insert_header(X_FORWARDED_PROTO, if peer.tls { "https" } else { "http" })?;
     if let Some(host) = host(original) {
         request.insert_header(X_FORWARDED_HOST, host)?;
+    } else {
+        // HTTP/1.0 knows no Host; the exporter is asked by HTTP/1.1, which must have one (RFC
+        // 9112 section 3.2).
+        request.insert_header(HOST, upstream_authority)?;
     }
     Ok(())
 }

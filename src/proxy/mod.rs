@@ -166,7 +166,8 @@ impl ProxyHttp for Guard {
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        headers::forward(request, session.req_header(), &context.peer)
+        let authority = self.upstream.authority();
+        headers::forward(request, session.req_header(), &context.peer, authority)
     }
 
     async fn response_filter(

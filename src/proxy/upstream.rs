@@ -133,6 +133,7 @@ struct Resolved {
 /// Makes the peer for each request; resolves host names when they are asked for.
 pub struct UpstreamPool {
     upstream: Upstream,
+    authority: String,
     resolved: ArcSwapOption<Resolved>,
 }
 
@@ -144,11 +145,20 @@ impl fmt::Display for UpstreamPool {
 
 impl UpstreamPool {
     pub fn new(upstream: Upstream) -> Self {
-        Self { upstream, resolved: ArcSwapOption::empty() }
+        let authority = match &upstream {
+            Upstream::Http { .. } => upstream.to_string().trim_start_matches("http://").to_owned(),
+            Upstream::Unix(_) | Upstream::Own => "localhost".to_owned(),
+        };
+        Self { upstream, authority, resolved: ArcSwapOption::empty() }
     }
 
     pub fn is_own(&self) -> bool {
         self.upstream == Upstream::Own
+    }
+
+    /// What `Host` says when the client did not.
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// How many addresses the last answer of the resolver had.

@@ -139,7 +139,7 @@ fn warn_about_leaf(material: &Material, leaf: &X509Ref, findings: &mut Findings)
         let message = format!("the certificate expires soon, on {}", leaf.not_after());
         warn(material, &message, findings);
     }
-    if !is_past(leaf.not_before()) {
+    if Asn1Time::days_from_now(0).is_ok_and(|now| *leaf.not_before() > now) {
         let message = format!("the certificate is not valid before {}", leaf.not_before());
         warn(material, &message, findings);
     }

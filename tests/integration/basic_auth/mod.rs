@@ -1,0 +1,8 @@
+//! Basic authentication: who gets in, what it costs, and who can tell.
+
+mod cache;
+mod connections;
+mod credentials;
+mod hashes;
+mod public_paths;
+mod timing;

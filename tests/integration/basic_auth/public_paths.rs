@@ -1,0 +1,82 @@
+//! `proxy.public_paths`: exact, and nothing that only looks like one.
+
+use crate::support::*;
+
+#[test]
+fn only_the_very_path_is_public() {
+    let exporter = Exporter::new();
+    let config = format!("{}proxy:\n  public_paths: [/-/healthy, /ready]\n", scraper());
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    for target in ["/-/healthy", "/ready"] {
+        assert_eq!(guard.connect().get(target).text(), PAGE, "{target}");
+    }
+    for target in [
+        "/",
+        "/metrics",
+        "/-/",
+        "/-/healthy/",
+        "//-/healthy",
+        "/-//healthy",
+        "/-/Healthy",
+        "/-/healthyz",
+        "/-/health",
+        "/-/healthy/../../metrics",
+        "/./-/healthy",
+        "/x/../-/healthy",
+        "/-/healthy/..",
+        "/-/healthy%2f..%2f..%2fmetrics",
+        "/%2d/healthy",
+        "/-/healthy%00",
+        "/-/healthy%20",
+        "/-/healthy;x",
+        "/-/healthy,/metrics",
+        "/metrics?/-/healthy",
+        "/metrics#/-/healthy",
+        "/metrics;/-/healthy",
+        "\\-\\healthy",
+    ] {
+        let mut client = guard.connect();
+        client.send(get(target, ""));
+        let status = client.head().status;
+        assert!(status == 401 || status == 400, "{target}: {status}");
+    }
+    let reached: Vec<String> = exporter.requests().into_iter().map(|r| r.target).collect();
+    assert_eq!(reached, ["/-/healthy", "/ready"]);
+}
+
+#[test]
+fn a_public_path_is_public_with_wrong_credentials_too() {
+    let exporter = Exporter::new();
+    let config = format!("{}proxy:\n  public_paths: [/-/healthy]\n", scraper());
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    assert_eq!(guard.connect().get_as(("x", "y"), "/-/healthy").status, 200);
+    assert!(!exporter.request().has("authorization"));
+}
+
+#[test]
+fn a_public_path_needs_a_client_certificate_all_the_same() {
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let clients = Authority::new("clients");
+    let config = format!(
+        "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n\
+         {}proxy:\n  public_paths: [/metrics]\n",
+        scraper()
+    );
+    let builder = GuardBuilder::new().config(config).tls(&tls).file("clients.crt", clients.pem());
+    let guard = builder.upstream(&exporter).start();
+    assert!(TlsClient::new().try_get(guard.port(), "").is_err());
+    let client = TlsClient::new().identity(&clients.issue(&Leaf::client()));
+    assert_eq!(client.try_get(guard.port(), "").unwrap().status, 200);
+}
+
+#[test]
+fn paths_that_programs_read_differently_cannot_be_public() {
+    for path in ["healthy", "''", "/a/../b", "/a//b", "/%2d/healthy", "/a?b", "/a;b"] {
+        let config =
+            format!("{}proxy:\n  public_paths:\n    - '{}'\n", scraper(), path.trim_matches('\''));
+        let failed = GuardBuilder::new().config(config).fail_to_start();
+        assert_eq!(failed.code, Some(1), "{path}: {failed}");
+        assert!(failed.stderr.contains("web.yml:5"), "{path}: {failed}");
+    }
+}

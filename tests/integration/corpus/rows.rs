@@ -1,0 +1,218 @@
+//! YAML itself, `http_server_config`, `basic_auth_users` and `rate_limit`.
+
+use super::{Row, bad, good, warns};
+
+/// Of the password "example".
+pub const HASH: &str = "$2b$10$9Fc4jSoBxdWS0J0qV5HLfukIUwW9CKiPH..3DwPrMKM6.3TkNeGD2";
+/// One line.
+pub const TLS: &str = "tls_server_config: {cert_file: ec.crt, key_file: ec.key}\n";
+
+const NO_RATE_LIMIT: &str = "toolkit 0.8 has no rate_limit";
+
+pub fn rows() -> Vec<Row> {
+    [yaml(), http(), users(), rate_limit()].into_iter().flatten().collect()
+}
+
+fn yaml() -> Vec<Row> {
+    vec![
+        good("an empty file", ""),
+        good("comments alone", "# nothing\n# more\n"),
+        good("a document start alone", "---\n"),
+        good("null", "null\n"),
+        good("a tilde", "~\n"),
+        good(
+            "null sections",
+            "tls_server_config:\nhttp_server_config: ~\nbasic_auth_users: null\n",
+        ),
+        good(
+            "empty sections",
+            "tls_server_config: {}\nhttp_server_config: {}\nbasic_auth_users: {}\n",
+        ),
+        good("a byte-order mark", format!("\u{feff}{TLS}")),
+        good("CRLF line ends", "http_server_config:\r\n  http2: false\r\n"),
+        good("a second document does not count", format!("{TLS}---\nnonsense: [\n")),
+        good("flow style", "{http_server_config: {http2: false}}\n"),
+        good("JSON", "{\"http_server_config\": {\"http2\": false}}\n"),
+        good(
+            "an anchor and an alias",
+            format!("{TLS}basic_auth_users: {{a: &h '{HASH}', b: *h}}\n"),
+        ),
+        good("a document end", format!("{TLS}...\n")),
+        good("a YAML directive", "%YAML 1.1\n---\nhttp_server_config: {http2: off}\n"),
+        bad("not YAML", 2, "", "{\n"),
+        bad("a tab for indentation", 2, "", "http_server_config:\n\thttp2: true\n"),
+        bad("a list at the top", 1, "expected a mapping", "- a\n- b\n"),
+        bad("a scalar at the top", 1, "expected a mapping", "nonsense\n"),
+        bad("an unknown section", 1, "unknown key \"nonsense\"", "nonsense: 1\n"),
+        bad("a section in another case", 1, "unknown key", "TLS_server_config: {}\n"),
+        bad(
+            "a duplicate section",
+            2,
+            "duplicate key",
+            "http_server_config: {}\nhttp_server_config: {}\n",
+        ),
+        bad("a section that is a list", 2, "expected a mapping", "tls_server_config:\n  - a\n"),
+        bad(
+            "a section that is a string",
+            1,
+            "expected a mapping",
+            "http_server_config: yes please\n",
+        ),
+        bad("an unknown alias", 1, "", "http_server_config: *nowhere\n"),
+        bad("an unclosed quote", 2, "", "http_server_config: {headers: {X-Frame-Options: \"deny\n"),
+    ]
+}
+
+fn http() -> Vec<Row> {
+    let header = |line: &str| format!("http_server_config:\n  headers:\n    {line}\n");
+    let http2 = |value: &str| format!("http_server_config:\n  http2: {value}\n");
+    vec![
+        good("http2 off", http2("false")),
+        good("http2 in YAML 1.1: no", http2("no")),
+        good("http2 in YAML 1.1: Off", http2("Off")),
+        good("http2 in YAML 1.1: y", http2("y")),
+        good("http2 in YAML 1.1: YES", http2("YES")),
+        good("http2 null", http2("~")),
+        bad("http2 as a quoted string", 2, "expected true or false", http2("\"true\"")),
+        bad("http2 as a quoted YAML 1.1 word", 2, "expected true or false", http2("'yes'")),
+        bad("http2 as a number", 2, "expected true or false", http2("1")),
+        bad("http2 in odd case", 2, "expected true or false", http2("tRue")),
+        bad("http2 as a list", 2, "expected true or false", http2("[true]")),
+        bad(
+            "an unknown key for http",
+            2,
+            "unknown key \"http3\"",
+            "http_server_config:\n  http3: true\n",
+        ),
+        bad(
+            "http2 twice",
+            3,
+            "duplicate key",
+            "http_server_config:\n  http2: true\n  http2: true\n",
+        ),
+        good("frame options deny", header("X-Frame-Options: deny")),
+        good("frame options sameorigin", header("X-Frame-Options: sameorigin")),
+        good("nosniff", header("X-Content-Type-Options: nosniff")),
+        good(
+            "transport security",
+            header("Strict-Transport-Security: max-age=31536000; includeSubDomains"),
+        ),
+        good("content security policy", header("Content-Security-Policy: \"default-src 'self'\"")),
+        good("XSS protection as a number", header("X-XSS-Protection: 0")),
+        good("no headers", "http_server_config:\n  headers: {}\n"),
+        good("null headers", "http_server_config:\n  headers:\n"),
+        bad(
+            "frame options in another case",
+            3,
+            "expected deny or sameorigin",
+            header("X-Frame-Options: DENY"),
+        ),
+        bad("frame options empty", 3, "expected deny or sameorigin", header("X-Frame-Options: ''")),
+        bad("sniff", 3, "expected nosniff", header("X-Content-Type-Options: sniff")),
+        bad(
+            "a header that is not among the five",
+            3,
+            "cannot be configured",
+            header("X-Powered-By: guard"),
+        ),
+        bad(
+            "a header name in another case",
+            3,
+            "cannot be configured",
+            header("x-frame-options: deny"),
+        ),
+        bad("headers as a list", 2, "expected a mapping", "http_server_config:\n  headers: [a]\n"),
+        bad("a header with a list", 3, "expected a string", header("X-XSS-Protection: [a]")),
+    ]
+}
+
+fn users() -> Vec<Row> {
+    let user = |line: &str| format!("{TLS}basic_auth_users:\n  {line}\n");
+    let with = |version: &str, rest: &str| user(&format!("a: {version}{rest}"));
+    let rest = &HASH[3..];
+    vec![
+        good("one user", user(&format!("a: {HASH}"))),
+        good("a quoted hash", user(&format!("a: '{HASH}'"))),
+        good("version 2a", with("$2a", rest)),
+        good("version 2y", with("$2y", rest)),
+        good("version 2x", with("$2x", rest)),
+        good("version 2", with("$2", rest)),
+        good("a hash too long, which no password matches", user(&format!("a: {HASH}xx"))),
+        good("a user named by a number", user(&format!("007: {HASH}"))),
+        good("a user named true", user(&format!("true: {HASH}"))),
+        good("a user with an empty name", user(&format!("'': {HASH}"))),
+        good("a user with spaces and colons", user(&format!("'a b:c': {HASH}"))),
+        good("a user in another script", user(&format!("Zoë: {HASH}"))),
+        warns("users without TLS", "without TLS", format!("basic_auth_users:\n  a: {HASH}\n")),
+        warns("cost 4", "cost 4 is weak", user(&format!("a: $2b$04{}", &HASH[6..]))),
+        warns("cost 31", "cost 31 is very high", user(&format!("a: $2b$31{}", &HASH[6..]))),
+        bad("cost 3", 3, "cost is not 04 to 31", user(&format!("a: $2b$03{}", &HASH[6..]))),
+        bad("cost 32", 3, "cost is not 04 to 31", user(&format!("a: $2b$32{}", &HASH[6..]))),
+        bad(
+            "a cost that is no number",
+            3,
+            "cost is not",
+            user(&format!("a: $2b$xx{}", &HASH[6..])),
+        ),
+        bad("a password in clear", 3, "too short", user("a: secret")),
+        bad(
+            "a long password in clear",
+            3,
+            "not a bcrypt hash",
+            user(&format!("a: {}", "x".repeat(60))),
+        ),
+        bad("an MD5 hash", 3, "too short", user("a: $apr1$a$b")),
+        bad(
+            "a SHA-512 hash",
+            3,
+            "not a bcrypt hash",
+            user(&format!("a: $6$salt${}", "x".repeat(60))),
+        ),
+        bad("bcrypt version 3", 3, "not a bcrypt hash", user(&format!("a: $3b{rest}"))),
+        bad("an empty hash", 3, "too short", user("a: ''")),
+        bad("a null hash", 3, "too short", user("a:")),
+        bad("a hash one character short", 3, "too short", user(&format!("a: {}", &HASH[..58]))),
+        bad("users as a list", 3, "expected a mapping", user(&format!("- a: {HASH}"))),
+        bad("a list of hashes", 3, "expected a string", user(&format!("a: [{HASH}]"))),
+        bad(
+            "a user twice",
+            4,
+            "duplicate key",
+            format!("{TLS}basic_auth_users:\n  a: {HASH}\n  a: {HASH}\n"),
+        ),
+        bad(
+            "the second of two users is broken",
+            4,
+            "basic_auth_users.b",
+            format!("{TLS}basic_auth_users:\n  a: {HASH}\n  b: x\n"),
+        ),
+    ]
+}
+
+fn rate_limit() -> Vec<Row> {
+    let limit = |interval: &str, burst: &str| {
+        format!("rate_limit:\n  interval: {interval}\n  burst: {burst}\n")
+    };
+    let mut rows = vec![
+        good("a rate limit", limit("1s", "5")),
+        good("a rate limit in milliseconds", limit("250ms", "1")),
+        good("a compound interval", limit("1h2m3.5s", "1")),
+        good("an interval in microseconds", limit("100µs", "1000")),
+        good("an interval in nanoseconds", limit("1000000", "1")),
+        good("an interval of zero", limit("0", "0")),
+        good("a negative interval is none", limit("-1s", "0")),
+        good("no rate limit at all", "rate_limit: {}\n"),
+        warns("a burst of zero", "refuses every request", limit("1s", "0")),
+        bad("an interval without unit", 2, "expected a duration", limit("1.5", "1")),
+        bad("an interval in days", 2, "expected a duration", limit("1d", "1")),
+        bad("a burst in words", 3, "expected a whole number", limit("1s", "five")),
+        bad("a quoted burst", 3, "expected a whole number", limit("1s", "'5'")),
+        bad("an unknown key for the rate limit", 2, "unknown key", "rate_limit:\n  rate: 5\n"),
+    ];
+    for row in &mut rows {
+        if row.verdict.accepts() {
+            row.oracles = super::Oracles::Differ(NO_RATE_LIMIT);
+        }
+    }
+    rows
+}

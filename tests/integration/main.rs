@@ -1,0 +1,14 @@
+//! Integration tests: the program as its users meet it, with the real programs around it.
+
+mod basic_auth;
+mod cli;
+mod conf;
+mod corpus;
+mod data_path;
+mod prometheus;
+mod reload;
+mod signals;
+mod support;
+mod table;
+mod telemetry;
+mod tls;

@@ -1,0 +1,225 @@
+//! Everything in the file can change, for new connections, with none dropped.
+
+use openssl::ssl::SslVersion;
+
+use super::with_password;
+use crate::support::*;
+
+fn served_certificate(guard: &Guard) -> Vec<u8> {
+    let client = TlsClient::new().connect(guard.port());
+    client.ssl().peer_certificate().expect("a certificate").to_der().unwrap()
+}
+
+#[test]
+fn users_come_and_go() {
+    let (ann, bob) = (quick_hash("a"), quick_hash("b"));
+    let guard = GuardBuilder::new().config(users(&[("ann", &ann)])).start();
+    let status = |user, password| guard.connect().get_as((user, password), "/metrics").status;
+    assert_eq!((status("ann", "a"), status("bob", "b")), (200, 401));
+    guard.replace("web.yml", users(&[("ann", &ann), ("bob", &bob)]));
+    let line = guard.wait_generation(2);
+    assert!(logfmt::field(&line, "changed").contains("users"), "{line}");
+    assert_eq!(logfmt::field(&line, "level"), "INFO", "{line}");
+    assert_eq!((status("ann", "a"), status("bob", "b")), (200, 200));
+    guard.replace("web.yml", users(&[("bob", &bob)]));
+    guard.wait_generation(3);
+    assert_eq!((status("ann", "a"), status("bob", "b")), (401, 200));
+}
+
+#[test]
+fn a_certificate_and_its_key() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    assert_eq!(served_certificate(&guard), tls.identity.cert.to_der().unwrap());
+    let next = tls.ca.issue(&Leaf::server().valid(-1, 200));
+    // One after the other; in between they do not match.
+    guard.replace("server.crt", next.chain_pem());
+    guard.replace("server.key", next.key_pem());
+    let line = guard.wait_generation(2);
+    assert_eq!(served_certificate(&guard), next.cert.to_der().unwrap());
+    assert!(logfmt::field(&line, "changed").contains("certificate"), "{line}");
+    let (old, new) =
+        (logfmt::field(&line, "cert_not_after_old"), logfmt::field(&line, "cert_not_after"));
+    assert!(old.starts_with("20") && new.starts_with("20") && old < new, "{line}");
+}
+
+/// Issued anew for the same key.
+#[test]
+fn a_certificate_alone() {
+    let (first, second) = (Authority::new("one"), Authority::new("two"));
+    let identity = first.issue(&Leaf::server());
+    let builder = GuardBuilder::new().config(TLS).file("server.key", identity.key_pem());
+    let guard = builder.file("server.crt", identity.chain_pem()).start();
+    let renewed = certificates::renew(&second, &identity);
+    guard.replace("server.crt", renewed.chain_pem());
+    guard.wait_generation(2);
+    assert_eq!(served_certificate(&guard), renewed.cert.to_der().unwrap());
+}
+
+#[test]
+fn a_client_ca_file_changed_alone() {
+    let tls = ServerTls::new();
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let guard = builder.file("clients.crt", old.pem()).start();
+    let gets_in = |ca: &Authority| {
+        let client = TlsClient::new().identity(&ca.issue(&Leaf::client()));
+        client.try_get(guard.port(), "").is_ok()
+    };
+    assert_eq!((gets_in(&old), gets_in(&new)), (true, false));
+    guard.write("clients.crt", format!("{}{}", old.pem(), new.pem()));
+    guard.wait_generation(2);
+    assert_eq!((gets_in(&old), gets_in(&new)), (true, true));
+    guard.replace("clients.crt", new.pem());
+    guard.wait_generation(3);
+    assert_eq!((gets_in(&old), gets_in(&new)), (false, true));
+}
+
+#[test]
+fn the_client_auth_type() {
+    let tls = ServerTls::new();
+    let ca = Authority::new("clients");
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).file("clients.crt", ca.pem()).start();
+    let anybody = || TlsClient::new().try_get(guard.port(), "").is_ok();
+    assert!(anybody());
+    let lines = "  client_ca_file: clients.crt\n  client_auth_type: ";
+    guard.replace("web.yml", format!("{TLS}{lines}RequireAndVerifyClientCert\n"));
+    guard.wait_generation(2);
+    assert!(!anybody());
+    let client = TlsClient::new().identity(&ca.issue(&Leaf::client()));
+    assert_eq!(client.try_get(guard.port(), "").unwrap().status, 200);
+}
+
+#[test]
+fn http2_on_and_off() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    let alpn = || {
+        let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+        client.ssl().selected_alpn_protocol().map(<[u8]>::to_vec)
+    };
+    assert_eq!(alpn().as_deref(), Some(&b"h2"[..]));
+    guard.replace("web.yml", format!("{TLS}http_server_config:\n  http2: false\n"));
+    guard.wait_generation(2);
+    assert_eq!(alpn().as_deref(), Some(&b"http/1.1"[..]));
+    guard.replace("web.yml", TLS);
+    guard.wait_generation(3);
+    assert_eq!(alpn().as_deref(), Some(&b"h2"[..]));
+}
+
+#[test]
+fn tls_versions_and_suites() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    let tls12 = |ciphers: &str| {
+        let client = TlsClient::new().version(SslVersion::TLS1_2).ciphers(ciphers);
+        client.try_connect(guard.port()).is_ok()
+    };
+    const AES128: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    const AES256: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    assert!(tls12(AES128) && tls12(AES256));
+    let lines = "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n";
+    guard.replace("web.yml", format!("{TLS}{lines}"));
+    guard.wait_generation(2);
+    assert!(tls12(AES128) && !tls12(AES256));
+    guard.replace("web.yml", format!("{TLS}  min_version: TLS13\n"));
+    guard.wait_generation(3);
+    assert!(!tls12(AES128) && !tls12(AES256));
+    assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
+}
+
+#[test]
+fn tls_itself_turned_on() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(with_password("1")).tls(&tls).start();
+    let mut before = guard.connect();
+    assert_eq!(before.get_as(("scraper", "1"), "/metrics").status, 200);
+    guard.replace("web.yml", format!("{TLS}{}", with_password("1")));
+    guard.wait_generation(2);
+    assert_eq!(guard.connect().get("/metrics").status, 400);
+    let mut client = TlsClient::new().trust(&tls.ca).connect(guard.port());
+    assert_eq!(client.get_as(("scraper", "1"), "/metrics").status, 200);
+    // The connection pinned its TLS, or the want of it, when it was accepted.
+    assert_eq!(before.get_as(("scraper", "1"), "/metrics").status, 200);
+}
+
+#[test]
+fn no_connection_is_dropped() {
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", scraper());
+    let guard = GuardBuilder::new().config(&config).tls(&tls).upstream(&exporter).start();
+    let mut http1 = TlsClient::new().trust(&tls.ca).connect(guard.port());
+    let http2 = TlsClient::new().trust(&tls.ca).alpn(tls::H2_AND_HTTP1).connect(guard.port());
+    let mut http2 = Http2::begin(http2);
+    let authorization = basic(SCRAPER.0, SCRAPER.1);
+    let mut ask = || {
+        assert_eq!(http1.get_as(SCRAPER, "/metrics").text(), PAGE);
+        assert!(http2.get("/metrics", &[("authorization", &authorization)]).ok);
+    };
+    ask();
+    let next = ServerTls::new();
+    guard.replace("server.key", next.identity.key_pem());
+    guard.replace("server.crt", next.identity.chain_pem());
+    guard.wait_generation(2);
+    ask();
+    guard.replace(
+        "web.yml",
+        format!("{config}http_server_config:\n  http2: false\n")
+            .replace("server.key\n", "server.key\n  min_version: TLS13\n"),
+    );
+    guard.wait_generation(3);
+    ask();
+    assert_eq!(served_certificate(&guard), next.identity.cert.to_der().unwrap());
+}
+
+/// A response that is on its way when the configuration changes comes to its end.
+#[test]
+fn a_response_under_way_is_finished() {
+    let (go, told) = std::sync::mpsc::channel::<()>();
+    let told = std::sync::Mutex::new(told);
+    let exporter = Exporter::scripted(move |_, out| {
+        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello ")?;
+        // The test may have failed and gone.
+        let _ = told.lock().unwrap().recv();
+        out.write_all(b"world")?;
+        Ok(Next::KeepAlive)
+    });
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", scraper());
+    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let mut client = TlsClient::new().connect(guard.port());
+    let authorization = basic(SCRAPER.0, SCRAPER.1);
+    client.send(get("/metrics", &format!("Authorization: {authorization}\r\n")));
+    assert_eq!(client.head().status, 200);
+    guard.replace("web.yml", format!("{TLS}{}", with_password("other")));
+    guard.wait_generation(2);
+    go.send(()).unwrap();
+    assert_eq!(client.take(11).unwrap(), b"hello world");
+}
+
+#[test]
+fn the_metrics_follow() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).telemetry().start();
+    let reloads = |result: &str| {
+        guard.metric(&format!("exporter_guard_config_reloads_total{{result=\"{result}\"}}"))
+    };
+    let successful = || guard.metric("exporter_guard_config_last_reload_successful");
+    let generation = || guard.metric("exporter_guard_config_generation");
+    assert_eq!((reloads("success"), reloads("failure")), (0.0, 0.0));
+    assert_eq!((successful(), generation()), (1.0, 1.0));
+    guard.replace("web.yml", format!("{TLS}  min_version: TLS13\n"));
+    guard.wait_generation(2);
+    assert_eq!((reloads("success"), reloads("failure")), (1.0, 0.0));
+    assert_eq!((successful(), generation()), (1.0, 2.0));
+    guard.replace("web.yml", "nonsense");
+    guard.wait_failed_reload(1);
+    assert_eq!((reloads("success"), reloads("failure")), (1.0, 1.0));
+    assert_eq!((successful(), generation()), (0.0, 2.0));
+    guard.replace("web.yml", TLS);
+    guard.wait_generation(3);
+    assert_eq!((reloads("success"), reloads("failure")), (2.0, 1.0));
+    assert_eq!((successful(), generation()), (1.0, 3.0));
+}

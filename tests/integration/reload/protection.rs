@@ -1,0 +1,120 @@
+//! A reload that would drop authentication or TLS altogether is refused, unless the file says so
+//! with an explicit empty section.
+
+use crate::support::*;
+
+/// The end of the configuration in force is the start of these tests: with TLS and a user.
+fn guard(config: &str) -> (Guard, ServerTls) {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(config).tls(&tls).start();
+    (guard, tls)
+}
+
+fn status(guard: &Guard) -> Option<u16> {
+    TlsClient::new().try_get(guard.port(), "").ok().map(|response| response.status)
+}
+
+#[test]
+fn dropping_the_users_is_refused() {
+    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    for (count, config) in
+        [TLS.to_owned(), format!("{TLS}basic_auth_users:\n"), format!("{TLS}basic_auth_users: ~\n")]
+            .iter()
+            .enumerate()
+    {
+        guard.replace("web.yml", config);
+        let line = guard.wait_failed_reload(count + 1);
+        assert!(logfmt::field(&line, "err").contains("basic_auth_users: {}"), "{line}");
+        assert_eq!(status(&guard), Some(401), "{config}");
+    }
+    guard.replace("web.yml", format!("{TLS}basic_auth_users: {{}}\n"));
+    guard.wait_generation(2);
+    assert_eq!(status(&guard), Some(200), "when the file says so");
+}
+
+#[test]
+fn dropping_tls_is_refused() {
+    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    for (count, config) in [
+        scraper(),
+        format!("tls_server_config:\n{}", scraper()),
+        format!("tls_server_config:\n  min_version: TLS13\n{}", scraper()),
+    ]
+    .iter()
+    .enumerate()
+    {
+        guard.replace("web.yml", config);
+        let line = guard.wait_failed_reload(count + 1);
+        assert!(logfmt::field(&line, "err").contains("tls_server_config: {}"), "{line}");
+        assert_eq!(status(&guard), Some(401), "{config}");
+        assert_eq!(guard.connect().get("/metrics").status, 400, "still TLS");
+    }
+    guard.replace("web.yml", format!("tls_server_config: {{}}\n{}", scraper()));
+    guard.wait_generation(2);
+    assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200, "when the file says so");
+}
+
+#[test]
+fn an_empty_file_is_refused() {
+    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    for (count, config) in ["", "\n", "# nothing\n", "---\n", "{}\n"].iter().enumerate() {
+        guard.write("web.yml", config);
+        guard.wait_failed_reload(count + 1);
+        assert_eq!(status(&guard), Some(401), "{config:?}");
+    }
+}
+
+#[test]
+fn dropping_both_needs_both_words() {
+    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    guard.replace("web.yml", "basic_auth_users: {}\n");
+    guard.wait_failed_reload(1);
+    assert_eq!(status(&guard), Some(401));
+    guard.replace("web.yml", "tls_server_config: {}\n");
+    guard.wait_failed_reload(2);
+    assert_eq!(status(&guard), Some(401));
+    guard.replace("web.yml", "tls_server_config: {}\nbasic_auth_users: {}\n");
+    guard.wait_generation(2);
+    assert_eq!(guard.connect().get("/metrics").status, 200);
+}
+
+/// Client certificates are authentication as well: without them and without users nobody is asked
+/// anything.
+#[test]
+fn dropping_client_certificates_is_refused() {
+    let tls = ServerTls::new();
+    let ca = Authority::new("clients");
+    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let guard = builder.file("clients.crt", ca.pem()).start();
+    assert_eq!(status(&guard), None);
+    guard.replace("web.yml", TLS);
+    guard.wait_failed_reload(1);
+    assert_eq!(status(&guard), None);
+    // Users instead of certificates are authentication, too.
+    guard.replace("web.yml", format!("{TLS}{}", scraper()));
+    guard.wait_generation(2);
+    assert_eq!(status(&guard), Some(401));
+}
+
+/// `VerifyClientCertIfGiven` lets everybody in who gives none: from users to that is to nothing.
+#[test]
+fn an_optional_client_certificate_is_no_authentication() {
+    let tls = ServerTls::new();
+    let ca = Authority::new("clients");
+    let builder = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls);
+    let guard = builder.file("clients.crt", ca.pem()).start();
+    let lines = "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: clients.crt\n";
+    guard.replace("web.yml", format!("{TLS}{lines}"));
+    guard.wait_failed_reload(1);
+    assert_eq!(status(&guard), Some(401));
+}
+
+/// The start is the operator's own doing: what they write is what they get.
+#[test]
+fn a_start_without_protection_is_no_drop() {
+    let guard = GuardBuilder::new().config("").start();
+    guard.replace("web.yml", "http_server_config:\n  http2: false\n");
+    guard.wait_generation(2);
+    assert_eq!(guard.connect().get("/metrics").status, 200);
+}

@@ -1,0 +1,92 @@
+//! Reloads that somebody asks for: SIGHUP and `POST /-/reload`, here for changes that raise no
+//! event of their own.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::{let_the_first_look_pass, login, with_password};
+use crate::support::*;
+
+const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+
+/// A guard and a second name of its configuration, whose directory nobody watches.
+fn guard() -> Guard {
+    let guard = GuardBuilder::new().config(with_password("1")).telemetry().start();
+    fs::create_dir(guard.path("elsewhere")).unwrap();
+    fs::hard_link(guard.path("web.yml"), guard.path("elsewhere/web.yml")).unwrap();
+    let_the_first_look_pass();
+    guard
+}
+
+#[test]
+fn sighup_reloads() {
+    let guard = guard();
+    guard.write("elsewhere/web.yml", with_password("2"));
+    let start = Instant::now();
+    guard.signal(libc::SIGHUP);
+    guard.wait_generation(2);
+    assert!(start.elapsed() < Duration::from_secs(10), "not the content check of every 30 s");
+    assert_eq!(login(&guard, "2"), 200);
+
+    guard.write("elsewhere/web.yml", "broken: true\n");
+    guard.signal(libc::SIGHUP);
+    guard.wait_failed_reload(1);
+    assert_eq!(login(&guard, "2"), 200);
+}
+
+#[test]
+fn post_reload_reloads_and_says_how_it_went() {
+    let guard = guard();
+    guard.write("elsewhere/web.yml", with_password("2"));
+    let response = guard.telemetry().request(RELOAD);
+    assert_eq!(response.status, 200);
+    assert_eq!(login(&guard, "2"), 200, "in force when the answer is there");
+
+    guard.write("elsewhere/web.yml", "basic_auth_users:\n  scraper: plain\n");
+    let response = guard.telemetry().request(RELOAD);
+    assert_eq!(response.status, 500);
+    assert!(response.text().contains("web.yml:2"), "{}", response.text());
+    assert!(!response.text().contains("plain\n"), "{}", response.text());
+    assert_eq!(login(&guard, "2"), 200);
+
+    guard.write("elsewhere/web.yml", with_password("3"));
+    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(login(&guard, "3"), 200);
+}
+
+#[test]
+fn reload_is_a_post() {
+    let guard = guard();
+    guard.write("elsewhere/web.yml", with_password("2"));
+    assert_eq!(guard.telemetry().get("/-/reload").status, 405);
+    assert_eq!(login(&guard, "1"), 200);
+}
+
+/// Lifecycle is not for the network.
+#[test]
+fn the_web_listener_reloads_nothing() {
+    let guard = guard();
+    let authorization = basic("scraper", "1");
+    let request = format!(
+        "POST /-/reload HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    guard.write("elsewhere/web.yml", with_password("2"));
+    assert_eq!(guard.connect().request(request).status, 404);
+    assert_eq!(login(&guard, "1"), 200);
+}
+
+#[test]
+fn many_requests_at_once_are_all_answered() {
+    let guard = guard();
+    guard.write("elsewhere/web.yml", with_password("2"));
+    let mut clients: Vec<Client> = (0..10).map(|_| guard.telemetry()).collect();
+    for client in &mut clients {
+        client.send(RELOAD);
+        guard.signal(libc::SIGHUP);
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(login(&guard, "2"), 200);
+}

@@ -1,0 +1,208 @@
+//! SIGTERM drains, SIGINT stops, SIGHUP does neither.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// What "at once" may take for a debug build on a loaded machine; stock pingora takes 300 s.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Sends a first part, and the rest when told to.
+fn slow_exporter() -> (Exporter, Sender<()>) {
+    let (go, told) = channel::<()>();
+    let told = Mutex::new(told);
+    let exporter = Exporter::scripted(move |_, out: &mut dyn Write| {
+        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")?;
+        out.flush()?;
+        // The test may have failed and gone.
+        let _ = told.lock().unwrap().recv();
+        out.write_all(b"after")?;
+        Ok(Next::KeepAlive)
+    });
+    (exporter, go)
+}
+
+fn begin(guard: &Guard) -> Client {
+    let mut client = guard.connect();
+    client.send(get("/metrics", ""));
+    assert_eq!(client.head().status, 200);
+    assert_eq!(client.take(5).unwrap(), b"first");
+    client
+}
+
+#[track_caller]
+fn assert_exits_at_once(guard: &mut Guard, signal: libc::c_int) -> Option<i32> {
+    let start = Instant::now();
+    guard.signal(signal);
+    let status = guard.process().wait_exit();
+    assert!(start.elapsed() < AT_ONCE, "exit took {:?}", start.elapsed());
+    status.code()
+}
+
+#[test]
+fn an_idle_guard_exits_at_once_on_sigterm() {
+    let mut guard = GuardBuilder::new().config("").telemetry().start();
+    assert_eq!(assert_exits_at_once(&mut guard, libc::SIGTERM), Some(0));
+}
+
+/// Which of these hold up the exit; each kind has a guard of its own.
+fn exits_with(open: impl FnOnce(&Guard) -> Vec<Box<dyn std::any::Any>>) {
+    let tls = ServerTls::new();
+    let exporter = Exporter::new();
+    let builder = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls).telemetry();
+    let mut guard = builder.upstream(&exporter).start();
+    let connections = open(&guard);
+    assert_eq!(assert_exits_at_once(&mut guard, libc::SIGTERM), Some(0));
+    drop(connections);
+}
+
+#[test]
+fn an_idle_connection_that_was_used_does_not_hold_up_the_exit() {
+    exits_with(|guard| {
+        let mut client = TlsClient::new().connect(guard.port());
+        assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+        vec![Box::new(client)]
+    });
+}
+
+#[test]
+fn a_connection_without_a_request_does_not_hold_up_the_exit() {
+    exits_with(|guard| vec![Box::new(TlsClient::new().connect(guard.port()))]);
+}
+
+#[test]
+fn a_connection_without_a_handshake_does_not_hold_up_the_exit() {
+    exits_with(|guard| vec![Box::new(guard.connect())]);
+}
+
+#[test]
+fn idle_http2_connections_do_not_hold_up_the_exit() {
+    exits_with(|guard| {
+        let connect = || TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+        let mut http2 = Http2::begin(connect());
+        assert!(!http2.get("/metrics", &[]).ok);
+        vec![Box::new(http2)]
+    });
+}
+
+#[test]
+fn http2_connections_without_a_request_do_not_hold_up_the_exit() {
+    exits_with(|guard| {
+        let connect = || TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+        vec![Box::new(connect()), Box::new(Http2::begin(connect()))]
+    });
+}
+
+#[test]
+fn idle_telemetry_connections_do_not_hold_up_the_exit() {
+    exits_with(|guard| {
+        let mut telemetry = guard.telemetry();
+        assert_eq!(telemetry.get("/-/healthy").status, 200);
+        vec![Box::new(telemetry), Box::new(guard.telemetry())]
+    });
+}
+
+#[test]
+fn sigterm_lets_running_requests_finish() {
+    let (exporter, go) = slow_exporter();
+    let mut guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let port = guard.port();
+    let mut client = begin(&guard);
+    guard.signal(libc::SIGTERM);
+    eventually("no new connections", || wire::tcp(port).is_err());
+    assert!(guard.process().exited().is_none(), "exited with a request running");
+    let start = Instant::now();
+    go.send(()).unwrap();
+    assert_eq!(client.take(5).unwrap(), b"after");
+    assert_eq!(guard.process().wait_exit().code(), Some(0));
+    assert!(start.elapsed() < AT_ONCE, "as soon as the last request is done");
+}
+
+#[test]
+fn sigterm_lets_http2_streams_finish() {
+    let (exporter, go) = slow_exporter();
+    let tls = ServerTls::new();
+    let mut guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
+    let port = guard.port();
+    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(port);
+    let mut client = Http2::begin(client);
+    let stream = client.send_get("/metrics", &[]);
+    eventually("the request at the exporter", || exporter.requests().len() == 1);
+    guard.signal(libc::SIGTERM);
+    eventually("no new connections", || wire::tcp(port).is_err());
+    assert!(guard.process().exited().is_none(), "exited with a stream open");
+    let start = Instant::now();
+    go.send(()).unwrap();
+    let answer = client.answer(stream);
+    assert!(answer.ok && answer.body == b"firstafter");
+    assert_eq!(guard.process().wait_exit().code(), Some(0));
+    assert!(start.elapsed() < AT_ONCE, "as soon as the last stream is done");
+}
+
+#[test]
+fn the_grace_period_ends_what_does_not_finish() {
+    let (exporter, _go) = slow_exporter();
+    let builder = GuardBuilder::new().config("").upstream(&exporter);
+    let mut guard = builder.arg("--shutdown.grace-period=1s").start();
+    let _client = begin(&guard);
+    let start = Instant::now();
+    guard.signal(libc::SIGTERM);
+    guard.process().wait_exit();
+    let took = start.elapsed();
+    let expected = Duration::from_millis(900)..Duration::from_secs(6);
+    assert!(expected.contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_ends_the_wait() {
+    for second in [libc::SIGTERM, libc::SIGINT] {
+        let (exporter, _go) = slow_exporter();
+        let mut guard = GuardBuilder::new().config("").upstream(&exporter).start();
+        let port = guard.port();
+        let _client = begin(&guard);
+        guard.signal(libc::SIGTERM);
+        eventually("no new connections", || wire::tcp(port).is_err());
+        assert_exits_at_once(&mut guard, second);
+    }
+}
+
+#[test]
+fn sigint_stops_at_once() {
+    let (exporter, _go) = slow_exporter();
+    let mut guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let _client = begin(&guard);
+    assert_exits_at_once(&mut guard, libc::SIGINT);
+}
+
+#[test]
+fn sighup_does_not_stop() {
+    let guard = GuardBuilder::new().config("").start();
+    let mut client = guard.connect();
+    for _ in 0..3 {
+        guard.signal(libc::SIGHUP);
+        assert_eq!(client.get("/metrics").status, 200);
+    }
+}
+
+#[test]
+fn a_unix_socket_is_gone_after_the_exit() {
+    let builder = GuardBuilder::new().config("");
+    let socket = builder.path("guard.sock");
+    let mut guard = builder.listen(format!("unix:{}", socket.display())).start();
+    assert_eq!(Client::unix(&socket).unwrap().get("/metrics").status, 200);
+    assert_exits_at_once(&mut guard, libc::SIGTERM);
+    assert!(!socket.exists());
+}
+
+/// After a crash the old socket is still there.
+#[test]
+fn a_unix_socket_that_was_left_behind_is_replaced() {
+    let builder = GuardBuilder::new().config("");
+    let socket = builder.path("guard.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let _guard = builder.listen(format!("unix:{}", socket.display())).start();
+    assert_eq!(Client::unix(&socket).unwrap().get("/metrics").status, 200);
+}

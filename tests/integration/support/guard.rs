@@ -1,0 +1,307 @@
+//! The program under test, in a directory of its own.
+
+use std::fmt::Display;
+use std::fs;
+use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::certificates::ServerTls;
+use super::logfmt;
+use super::process::{Finished, Process, command};
+use super::wire::Client;
+
+/// The name of the web configuration in the guard's directory.
+pub const WEB_CONFIG: &str = "web.yml";
+
+/// The section that [`GuardBuilder::tls`] writes the files for.
+pub const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+
+/// The binary: what cargo built, unless `EXPORTER_GUARD_BIN` names another.
+pub fn binary() -> Command {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_exporter-guard"));
+    let mut guard = command(std::env::var_os("EXPORTER_GUARD_BIN").map_or(built, PathBuf::from));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("EXPORTER_GUARD_") {
+            guard.env_remove(name);
+        }
+    }
+    guard
+}
+
+/// Run the binary to its end.
+pub fn run(cwd: &Path, args: &[&str]) -> Finished {
+    Finished::run(binary().args(args), cwd, b"")
+}
+
+/// A bcrypt hash at a cost that takes no time.
+pub fn quick_hash(password: impl AsRef<[u8]>) -> String {
+    hash(password, 4)
+}
+
+pub fn hash(password: impl AsRef<[u8]>, cost: u32) -> String {
+    bcrypt::hash(password, cost).expect("a password that bcrypt takes")
+}
+
+/// A `basic_auth_users` section.
+pub fn users(users: &[(&str, &str)]) -> String {
+    let lines: Vec<String> =
+        users.iter().map(|(name, hash)| format!("  {name:?}: {hash}\n")).collect();
+    format!("basic_auth_users:\n{}", lines.concat())
+}
+
+/// One user, `scraper`, with the password `open sesame`.
+pub fn scraper() -> String {
+    users(&[("scraper", &quick_hash(SCRAPER.1))])
+}
+
+pub const SCRAPER: (&str, &str) = ("scraper", "open sesame");
+
+/// What a guard is to be started with.
+pub struct GuardBuilder {
+    dir: TempDir,
+    config_path: PathBuf,
+    listen: Option<String>,
+    telemetry: String,
+    upstream: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl GuardBuilder {
+    /// In front of nothing, without a configuration.
+    pub fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().expect("a directory"),
+            config_path: WEB_CONFIG.into(),
+            listen: Some("127.0.0.1:0".to_owned()),
+            telemetry: String::new(),
+            upstream: "self".to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        write(&self.path(name), content);
+        self
+    }
+
+    /// Write the web configuration.
+    pub fn config(self, text: impl AsRef<[u8]>) -> Self {
+        self.file(WEB_CONFIG, text)
+    }
+
+    /// Where the web configuration is, when not at its usual place.
+    pub fn config_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config_path = path.into();
+        self
+    }
+
+    /// The files that [`TLS`] names.
+    pub fn tls(self, tls: &ServerTls) -> Self {
+        self.file("server.crt", tls.identity.chain_pem()).file("server.key", tls.identity.key_pem())
+    }
+
+    pub fn upstream(mut self, upstream: impl Display) -> Self {
+        self.upstream = upstream.to_string();
+        self
+    }
+
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    pub fn telemetry(mut self) -> Self {
+        "127.0.0.1:0".clone_into(&mut self.telemetry);
+        self
+    }
+
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = binary();
+        command.arg(format!("--web.config.file={}", self.config_path.display()));
+        if let Some(address) = &self.listen {
+            command.arg(format!("--web.listen-address={address}"));
+        }
+        command.arg(format!("--telemetry.listen-address={}", self.telemetry));
+        command.arg(format!("--upstream={}", self.upstream));
+        command.args(&self.args);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Start it where it is expected to give up.
+    pub fn fail_to_start(self) -> Finished {
+        Finished::run(&mut self.command(), self.dir.path(), b"")
+    }
+
+    /// Start it and do not wait.
+    pub fn spawn(self) -> Guard {
+        let process = Process::spawn(self.command(), self.dir.path());
+        Guard { process, dir: self.dir }
+    }
+
+    /// Start it and wait until it listens.
+    #[track_caller]
+    pub fn start(self) -> Guard {
+        let guard = self.spawn();
+        guard.wait_log("the web listener", |line| is_listener(line, "web"));
+        guard
+    }
+}
+
+fn is_listener(line: &str, name: &str) -> bool {
+    let fields = logfmt::parse(line);
+    fields.get("msg").is_some_and(|msg| msg == "Listening on")
+        && fields.get("listener").is_some_and(|listener| listener == name)
+}
+
+/// Write a file, in place where there is one.
+pub fn write(path: &Path, content: impl AsRef<[u8]>) {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).expect("a directory");
+    }
+    fs::write(path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if path.extension().is_some_and(|extension| extension == "key") {
+        // As an operator has it; the guard warns of anything else.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("an own file");
+    }
+}
+
+/// A running guard.
+pub struct Guard {
+    process: Process,
+    dir: TempDir,
+}
+
+impl Deref for Guard {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Guard {
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Write a file in the guard's directory, in place.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        write(&self.path(name), content);
+    }
+
+    /// Write a file beside and rename it into place, as careful programs do.
+    pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
+        let beside = self.path(&format!("{name}.new"));
+        write(&beside, content);
+        fs::rename(&beside, self.path(name)).expect("renaming");
+    }
+
+    fn address(&self, listener: &str) -> String {
+        let line = self.wait_log(listener, |line| is_listener(line, listener));
+        logfmt::parse(&line)["address"].clone()
+    }
+
+    fn port_of(&self, listener: &str) -> u16 {
+        let address = self.address(listener);
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.unwrap_or_else(|| panic!("no port in {address}"))
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port_of("web")
+    }
+
+    pub fn telemetry_port(&self) -> u16 {
+        self.port_of("telemetry")
+    }
+
+    /// A connection to the web listener without TLS.
+    pub fn connect(&self) -> Client {
+        Client::plain(self.port())
+    }
+
+    /// A connection to the telemetry listener.
+    pub fn telemetry(&self) -> Client {
+        Client::plain(self.telemetry_port())
+    }
+
+    /// The value of a metric of the guard's own.
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> f64 {
+        let page = self.telemetry().get("/metrics").text();
+        page.lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no {series} in\n{page}"))
+    }
+
+    /// The first log line that `wanted` takes, waiting for it.
+    #[track_caller]
+    pub fn wait_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.wait_stderr(what, 1, wanted)
+    }
+
+    /// Wait until the configuration with this number is in force.
+    #[track_caller]
+    pub fn wait_generation(&self, generation: u32) -> String {
+        self.wait_log(&format!("reload to generation {generation}"), |line| {
+            is_reload(line) && logfmt::field(line, "generation") == generation.to_string()
+        })
+    }
+
+    /// Wait for the `count`th reload that failed.
+    #[track_caller]
+    pub fn wait_failed_reload(&self, count: usize) -> String {
+        self.wait_stderr("a failed reload", count, is_failed_reload)
+    }
+}
+
+pub fn is_reload(line: &str) -> bool {
+    logfmt::field(line, "msg") == "Reloaded web configuration"
+}
+
+pub fn is_failed_reload(line: &str) -> bool {
+    logfmt::field(line, "msg") == "Reload failed, keeping the last good configuration"
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let panics: Vec<String> =
+                self.stderr().into_iter().filter(|line| line.contains("panicked at")).collect();
+            assert!(panics.is_empty(), "the guard panicked\n{}", self.describe());
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the tests are made with: the guard as a process, clients that show the wire, exporters
+//! that answer by script, and the real programs around it.
+
+pub mod certificates;
+pub mod curl;
+pub mod exporter;
+pub mod guard;
+pub mod http2;
+pub mod logfmt;
+pub mod ports;
+pub mod process;
+pub mod procfs;
+pub mod real;
+pub mod tls;
+pub mod wire;
+
+pub use certificates::{Authority, Identity, KeyKind, Leaf, San, ServerTls, Usage};
+pub use curl::Curl;
+pub use exporter::{Exporter, Next, PAGE, ok};
+pub use guard::{Guard, GuardBuilder, SCRAPER, TLS, quick_hash, scraper, users};
+pub use http2::Http2;
+pub use process::{eventually, eventually_within};
+pub use tls::TlsClient;
+pub use wire::{Client, Response, basic, get};

@@ -1,0 +1,47 @@
+//! What the kernel knows about a process: the figures that do not depend on how busy the machine
+//! is otherwise.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn threads(process: u32) -> Vec<PathBuf> {
+    fs::read_dir(format!("/proc/{process}/task"))
+        .expect("a running process")
+        .map(|entry| entry.expect("a thread").path())
+        .collect()
+}
+
+/// CPU time of all threads that run now.
+pub fn cpu_time(process: u32) -> Duration {
+    let nanoseconds = threads(process).into_iter().filter_map(|thread| {
+        // A thread may end between the listing and here.
+        let text = fs::read_to_string(thread.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+/// Voluntary and involuntary context switches of all threads.
+pub fn context_switches(process: u32) -> u64 {
+    let of_thread = |thread: &PathBuf| {
+        let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches:"));
+        lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum::<u64>()
+    };
+    threads(process).iter().map(of_thread).sum()
+}
+
+pub fn thread_names(process: u32) -> Vec<String> {
+    let name = |thread: &PathBuf| fs::read_to_string(thread.join("comm")).ok();
+    threads(process).iter().filter_map(name).map(|name| name.trim().to_owned()).collect()
+}
+
+/// Proportional set size in KiB.
+pub fn pss(process: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("smaps_rollup");
+    rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse().ok())
+        .expect("a Pss line")
+}

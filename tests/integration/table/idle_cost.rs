@@ -1,0 +1,81 @@
+//! Rows "64 KiB read buffers" and "pingora timers": what is idle costs next to nothing.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::support::ports::Refusing;
+use crate::support::procfs::{context_switches, pss, thread_names};
+use crate::support::*;
+
+/// Stock pingora: 97 to 104 KiB. The bound is for a debug build on any allocator; the release
+/// build's goal is measured in the benches.
+#[test]
+fn an_idle_tls_connection_costs_little_memory() {
+    const CONNECTIONS: usize = 200;
+    const BOUND_KIB: u64 = 40;
+    let exporter = Exporter::answering(ok("", "x".repeat(57_000)));
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", scraper());
+    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let client = TlsClient::new();
+    let open = |count: usize| -> Vec<Client> {
+        (0..count)
+            .map(|_| {
+                let mut client = client.connect(guard.port());
+                assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+                client
+            })
+            .collect()
+    };
+    // What the first connections cost once is not what a connection costs.
+    let warm = open(20);
+    let before = pss(guard.id());
+    let idle = open(CONNECTIONS);
+    let each = pss(guard.id()).saturating_sub(before) / CONNECTIONS as u64;
+    assert!(each < BOUND_KIB, "{each} KiB for each idle connection");
+    drop((warm, idle));
+}
+
+/// Stock pingora: 98 wake-ups a second from its timer thread, once anything has used a timeout.
+#[test]
+fn an_idle_guard_sleeps() {
+    const LOOK: Duration = Duration::from_secs(5);
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", scraper());
+    let guard =
+        GuardBuilder::new().config(&config).tls(&tls).upstream(&exporter).telemetry().start();
+    let down = Refusing::new();
+    let lonely = GuardBuilder::new()
+        .config("proxy:\n  limits:\n    response_timeout: 1s\n    connect_timeout: 1s\n")
+        .upstream(format!("http://{}", down.address()))
+        .start();
+
+    let mut http1 = TlsClient::new().connect(guard.port());
+    for _ in 0..20 {
+        assert_eq!(http1.get_as(SCRAPER, "/metrics").status, 200);
+        assert_eq!(http1.get("/metrics").status, 401);
+    }
+    let http2 = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+    let mut http2 = Http2::begin(http2);
+    let authorization = basic(SCRAPER.0, SCRAPER.1);
+    for _ in 0..20 {
+        assert!(http2.get("/metrics", &[("authorization", &authorization)]).ok);
+    }
+    assert_eq!(guard.telemetry().get("/metrics").status, 200);
+    assert_eq!(lonely.connect().get("/metrics").status, 502);
+
+    // The connections stay open: idle is not closed. What is settling settles.
+    thread::sleep(Duration::from_secs(1));
+    let ids = [guard.id(), lonely.id()];
+    let before = ids.map(context_switches);
+    thread::sleep(LOOK);
+    let after = ids.map(context_switches);
+    for (id, (before, after)) in ids.iter().zip(before.iter().zip(after)) {
+        let per_second = (after - before) as f64 / LOOK.as_secs_f64();
+        assert!(per_second < 2.0, "{per_second} wake-ups a second: {:?}", thread_names(*id));
+        let names = thread_names(*id);
+        assert!(!names.iter().any(|name| name == "Timer thread"), "{names:?}");
+    }
+    drop((http1, http2));
+}

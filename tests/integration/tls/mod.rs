@@ -1,0 +1,10 @@
+//! `tls_server_config` and what surrounds it.
+
+mod client_auth;
+mod client_names;
+mod handshake;
+mod material;
+mod negotiation;
+mod rate_limit;
+mod response_headers;
+mod wrong_protocol;

@@ -1,0 +1,71 @@
+//! `rate_limit`: one bucket for the whole server, asked before authentication.
+
+use crate::support::*;
+
+fn guard(limit: &str) -> Guard {
+    GuardBuilder::new().config(format!("{}rate_limit:\n{limit}", scraper())).start()
+}
+
+#[test]
+fn a_burst_then_429() {
+    let guard = guard("  interval: 1h\n  burst: 3\n");
+    // Refusals and connections of others count, too.
+    assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200);
+    assert_eq!(guard.connect().get("/metrics").status, 401);
+    let mut client = guard.connect();
+    assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+    for response in [client.get_as(SCRAPER, "/metrics"), client.get("/metrics")] {
+        assert_eq!(response.status, 429);
+        assert_eq!(response.text().trim_end(), "Too Many Requests");
+        assert_eq!(response.header("www-authenticate"), None);
+    }
+    let line = guard.wait_log("the refusal", |line| logfmt::field(line, "status") == "429");
+    assert_eq!(logfmt::field(&line, "msg"), "Request refused", "{line}");
+}
+
+#[test]
+fn the_bucket_fills_again() {
+    let guard = guard("  interval: 200ms\n  burst: 1\n");
+    let mut client = guard.connect();
+    let mut status = || client.get_as(SCRAPER, "/metrics").status;
+    assert_eq!(status(), 200);
+    assert_eq!(status(), 429);
+    eventually("a token", || status() == 200);
+    assert_eq!(status(), 429, "one token, not a bucket full");
+}
+
+#[test]
+fn interval_0_is_off() {
+    for limit in ["  interval: 0\n  burst: 1\n", "  interval: 0s\n  burst: 0\n", "  burst: 1\n"] {
+        let guard = guard(limit);
+        let mut client = guard.connect();
+        for _ in 0..5 {
+            assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200, "{limit}");
+        }
+    }
+}
+
+#[test]
+fn burst_0_refuses_everything() {
+    let guard = guard("  interval: 1s\n");
+    let mut client = guard.connect();
+    for _ in 0..3 {
+        assert_eq!(client.get_as(SCRAPER, "/metrics").status, 429);
+    }
+}
+
+/// The bucket is not a fresh one because another section changed.
+#[test]
+fn a_reload_refills_nothing() {
+    let limit = "rate_limit:\n  interval: 1h\n  burst: 1\n";
+    let guard = GuardBuilder::new().config(limit).start();
+    let mut client = guard.connect();
+    assert_eq!(client.get("/metrics").status, 200);
+    assert_eq!(client.get("/metrics").status, 429);
+    guard.replace("web.yml", format!("{limit}{}", scraper()));
+    guard.wait_generation(2);
+    assert_eq!(client.get("/metrics").status, 429);
+    guard.replace("web.yml", scraper());
+    guard.wait_generation(3);
+    assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200, "without a limit");
+}

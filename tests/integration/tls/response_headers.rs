@@ -1,0 +1,125 @@
+//! `http_server_config.headers`: on every response, whoever made it.
+
+use crate::support::ports::Refusing;
+use crate::support::*;
+
+const HEADERS: &str = "http_server_config:
+  headers:
+    Content-Security-Policy: default-src 'self'
+    X-Frame-Options: deny
+    X-Content-Type-Options: nosniff
+    X-XSS-Protection: 1; mode=block
+    Strict-Transport-Security: max-age=31536000; includeSubDomains
+";
+
+const EXPECTED: [(&str, &str); 5] = [
+    ("content-security-policy", "default-src 'self'"),
+    ("x-frame-options", "deny"),
+    ("x-content-type-options", "nosniff"),
+    ("x-xss-protection", "1; mode=block"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+];
+
+#[track_caller]
+fn assert_configured(response: &Response) {
+    for (name, value) in EXPECTED {
+        assert_eq!(response.values(name), [value], "on a {}", response.status);
+    }
+}
+
+#[test]
+fn on_the_exporters_answer_and_on_a_401() {
+    // The exporter's own do not stand beside them.
+    let exporter = Exporter::answering(ok("X-Frame-Options: sameorigin\r\n", PAGE));
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{HEADERS}{}", scraper());
+    let builder = GuardBuilder::new().config(config).tls(&tls).file("ca.crt", tls.ca.pem());
+    let guard = builder.upstream(&exporter).start();
+    let mut client = TlsClient::new().connect(guard.port());
+    for response in [client.get_as(SCRAPER, "/"), client.get("/")] {
+        assert_configured(&response);
+    }
+    let url = format!("https://127.0.0.1:{}/", guard.port());
+    let curl = || Curl::new().arg("--http2").cacert(&guard.path("ca.crt"));
+    assert_configured(&curl().user(SCRAPER).fetch(&url).response);
+    assert_configured(&curl().fetch(&url).response);
+}
+
+#[test]
+fn on_a_304_and_on_an_error_of_the_exporters() {
+    for answer in
+        ["HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
+    {
+        let exporter = Exporter::answering(answer);
+        let guard = GuardBuilder::new().config(HEADERS).upstream(&exporter).start();
+        assert_configured(&guard.connect().get("/"));
+    }
+}
+
+#[test]
+fn on_a_429() {
+    let limit = "rate_limit:\n  interval: 1h\n  burst: 0\n";
+    let guard = GuardBuilder::new().config(format!("{HEADERS}{limit}")).start();
+    let response = guard.connect().get("/");
+    assert_eq!(response.status, 429);
+    assert_configured(&response);
+}
+
+#[test]
+fn on_a_502_and_a_504() {
+    let down = Refusing::new();
+    let guard =
+        GuardBuilder::new().config(HEADERS).upstream(format!("http://{}", down.address())).start();
+    let response = guard.connect().get("/");
+    assert_eq!(response.status, 502);
+    assert_configured(&response);
+
+    let slow = ports::Unreachable::new();
+    let limits = "proxy:\n  limits:\n    connect_timeout: 1s\n";
+    let guard = GuardBuilder::new()
+        .config(format!("{HEADERS}{limits}"))
+        .upstream(format!("http://{}", slow.address()))
+        .start();
+    let response = guard.connect().get("/");
+    assert_eq!(response.status, 504);
+    assert_configured(&response);
+}
+
+#[test]
+fn none_are_added_that_are_not_configured() {
+    let exporter = Exporter::new();
+    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let response = guard.connect().get("/");
+    for (name, _) in EXPECTED {
+        assert_eq!(response.header(name), None);
+    }
+}
+
+#[test]
+fn a_reload_changes_them_for_the_next_request() {
+    let guard = GuardBuilder::new().config(HEADERS).start();
+    let mut client = guard.connect();
+    assert_configured(&client.get("/metrics"));
+    guard.replace("web.yml", "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n");
+    guard.wait_generation(2);
+    let response = client.get("/metrics");
+    assert_eq!(response.values("x-frame-options"), ["sameorigin"]);
+    assert_eq!(response.header("strict-transport-security"), None);
+}
+
+#[test]
+fn names_and_values_are_checked() {
+    for line in [
+        "Server: x",
+        "x-frame-options: deny",
+        "X-Frame-Options: DENY",
+        "X-Frame-Options: allow-from https://a",
+        "X-Content-Type-Options: sniff",
+        "Access-Control-Allow-Origin: '*'",
+    ] {
+        let config = format!("http_server_config:\n  headers:\n    {line}\n");
+        let failed = GuardBuilder::new().config(config).fail_to_start();
+        assert_eq!(failed.code, Some(1), "{line}: {failed}");
+        assert!(failed.stderr.contains("web.yml:3"), "{line}: {failed}");
+    }
+}

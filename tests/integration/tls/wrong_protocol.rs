@@ -1,0 +1,79 @@
+//! HTTP on a TLS port, TLS on a plain one, and neither.
+
+use std::time::Duration;
+
+use crate::support::*;
+
+/// What Go's server says, to the letter.
+#[test]
+fn plain_http_on_a_tls_port_is_a_400_with_a_hint() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    for request in [
+        get("/metrics", ""),
+        get("/metrics", &format!("X-Long: {}\r\n", "x".repeat(3000))),
+        "POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc".to_owned(),
+    ] {
+        let mut client = guard.connect();
+        client.send(request);
+        let response = client.response();
+        assert_eq!(response.status, 400);
+        let hint = "Client sent an HTTP request to an HTTPS server.";
+        assert_eq!(response.text().trim_end(), hint);
+    }
+    let curl = Curl::new().fetch(&format!("http://127.0.0.1:{}/", guard.port()));
+    assert_eq!(curl.response.status, 400);
+}
+
+#[test]
+fn tls_on_a_plain_port_is_closed() {
+    let guard = GuardBuilder::new().config("").start();
+    assert!(TlsClient::new().try_connect(guard.port()).is_err());
+    let mut client = guard.connect();
+    client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    assert!(client.closes_within(Duration::from_secs(5)));
+}
+
+#[test]
+fn nonsense_on_a_tls_port_is_closed() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    for nonsense in [
+        &b"\x00\x00\x00\x00\x00\x00\x00\x00"[..],
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x16\x03\x01\x00\x05hello",
+        b"\x16\x03\x01\xff\xff",
+        b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10",
+    ] {
+        let mut client = guard.connect();
+        client.send(nonsense);
+        client.finish_sending();
+        assert!(client.closes_within(Duration::from_secs(5)), "{nonsense:?}");
+    }
+    assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
+}
+
+/// HTTP/2 without TLS is not offered: a preface on a plain port is a request nobody understands.
+#[test]
+fn an_http2_preface_on_a_plain_port_is_refused() {
+    let guard = GuardBuilder::new().config("").start();
+    let mut client = guard.connect();
+    client.send(http2::PREFACE);
+    client.send(http2::settings());
+    if let Some(response) = client.head_or_close() {
+        assert!((400..600).contains(&response.status), "{response:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_no_news() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    for _ in 0..5 {
+        drop(guard.connect());
+    }
+    assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
+    let complaints: Vec<String> =
+        guard.stderr().into_iter().filter(|line| line.contains("level=WARN")).collect();
+    assert_eq!(complaints, [""; 0]);
+}
