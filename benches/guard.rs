@@ -90,10 +90,9 @@ fn request(c: &mut Criterion) {
     runtime.spawn(async move {
         let (socket, address) = listener.accept().await;
         let io = SocketIo::new(socket);
-        let deadline = Arc::clone(&io.deadline);
+        let peer = Arc::new(Peer::new(address, false, Arc::clone(&io.deadline)));
         let transport = establish(io, None).await.expect("plaintext");
-        let peer = Arc::new(Peer { address, tls: false });
-        connection::serve(&engine, transport, deadline, peer, &limits, &stopping).await;
+        connection::serve(&engine, transport, peer, &limits, &stopping).await;
     });
     let mut client = std::net::TcpStream::connect(address).expect("connect");
     let request =

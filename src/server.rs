@@ -223,9 +223,9 @@ impl Service {
         };
         let limits = snapshot.limits().clone();
         drop(snapshot);
-        let peer = Arc::new(Peer { address, tls: acceptor.is_some() });
         let io = SocketIo::new(socket);
         let deadline = Arc::clone(&io.deadline);
+        let peer = Arc::new(Peer::new(address, acceptor.is_some(), Arc::clone(&deadline)));
         deadline.arm(limits.handshake_timeout);
         let mut stopping = self.stopping.clone();
         let transport = tokio::select! {
@@ -237,7 +237,7 @@ impl Service {
         match transport {
             Ok(transport) => {
                 deadline.arm(limits.header_timeout);
-                connection::serve(&app, transport, deadline, peer, &limits, &self.stopping).await;
+                connection::serve(&app, transport, peer, &limits, &self.stopping).await;
             }
             Err(error) => self.handshake_failed(&error, &peer),
         }

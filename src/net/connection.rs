@@ -31,6 +31,14 @@ pub struct Peer {
     /// `None` on a unix socket.
     pub address: Option<SocketAddr>,
     pub tls: bool,
+    /// For the head of an HTTP/1 request.
+    deadline: Arc<Deadline>,
+}
+
+impl Peer {
+    pub fn new(address: Option<SocketAddr>, tls: bool, deadline: Arc<Deadline>) -> Self {
+        Self { address, tls, deadline }
+    }
 }
 
 impl std::fmt::Display for Peer {
@@ -46,23 +54,26 @@ tokio::task_local! {
     static PEER: Arc<Peer>;
 }
 
-/// The peer of the connection whose request the current task serves.
-pub fn peer() -> Arc<Peer> {
-    PEER.with(Arc::clone)
+/// To be called by an application once the engine has read the head of a request: the deadline
+/// for it is off. Who asks.
+pub fn request_begins() -> Arc<Peer> {
+    PEER.with(|peer| {
+        peer.deadline.disarm();
+        Arc::clone(peer)
+    })
 }
 
 /// Serve requests until the client leaves, a limit is reached or the guard stops.
 pub async fn serve<A>(
     app: &Arc<A>,
     transport: Transport,
-    deadline: Arc<Deadline>,
     peer: Arc<Peer>,
     limits: &Limits,
     shutdown: &ShutdownWatch,
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let gate = Gate::new(transport, deadline);
+    let gate = Gate::new(transport, Arc::clone(&peer.deadline));
     if matches!(gate.selected_alpn_proto(), Some(ALPN::H2)) {
         // Boxed, so that HTTP/1.1 connections do not carry its space.
         Box::pin(serve_http2(app, gate, peer, limits, shutdown)).await;
@@ -84,15 +95,23 @@ async fn serve_http1<A>(
             refuse(&mut gate, error).await;
             return;
         }
-        gate.deadline().disarm();
-        let mut session = ServerSession::new_http1(gate);
-        session.set_keepalive(Some(ENGINE_KEEPALIVE_SECS));
-        let Some(reused) = app.process_new_http(session, shutdown).await else { return };
+        let Some(reused) = request(app, gate, shutdown).await else { return };
         let (stream, _) = reused.consume();
         let Some(reclaimed) = Gate::reclaim(stream) else { return };
         gate = reclaimed;
         gate.deadline().arm(limits.idle_timeout);
     }
+}
+
+/// One request. Not `async`, so that the session's kilobyte is not part of a waiting connection.
+fn request<'a, A: HttpServerApp>(
+    app: &'a Arc<A>,
+    gate: Box<Gate>,
+    shutdown: &'a ShutdownWatch,
+) -> impl Future<Output = Option<ReusedHttpStream>> + 'a {
+    let mut session = ServerSession::new_http1(gate);
+    session.set_keepalive(Some(ENGINE_KEEPALIVE_SECS));
+    app.process_new_http(session, shutdown)
 }
 
 /// Wait for a request, then for its head. A connection that waits goes away at shutdown; one that

@@ -118,6 +118,7 @@ impl Gate {
     pub async fn next_head(&mut self, max_bytes: usize) -> Result<(), HeadError> {
         let mut searched = 0;
         loop {
+            self.skip_empty_lines();
             match head::find(&self.buffered, searched) {
                 Head::Complete { len, .. } if len > max_bytes => return Err(HeadError::TooLarge),
                 Head::Complete { body: BodyFraming::Ambiguous, .. } => {
@@ -143,6 +144,12 @@ impl Gate {
                 }
             })?;
         }
+    }
+
+    /// RFC 9112 section 2.2: empty lines before a request do not count.
+    fn skip_empty_lines(&mut self) {
+        let empty = self.buffered.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.buffered.drain(..empty);
     }
 
     /// Take the gate back from the engine after a response, closed until the next head.

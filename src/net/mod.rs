@@ -15,6 +15,6 @@ mod io;
 pub mod listener;
 
 pub use address::ListenAddress;
-pub use connection::{Peer, peer};
+pub use connection::{Peer, request_begins};
 pub use io::SocketIo;
 pub use listener::{Bound, Listener};

@@ -5,9 +5,11 @@
 
 use http::Version;
 use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::uri::Authority;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::prelude::Result;
+use pingora::prelude::Error;
 
+use super::refusal::Refusal;
 use crate::net::Peer;
 use crate::snapshot::Snapshot;
 
@@ -35,7 +37,7 @@ pub fn forward(
     original: &RequestHeader,
     peer: &Peer,
     upstream_authority: &str,
-) -> Result<()> {
+) -> Result<(), Box<Error>> {
     request.remove_header(&AUTHORIZATION);
     for name in &CLAIMED {
         request.remove_header(name);
@@ -54,6 +56,16 @@ pub fn forward(
     Ok(())
 }
 
+/// RFC 9112 section 3.2: HTTP/1.1 has one valid Host, as Go's server demands. It may be empty.
+pub fn check_host(request: &RequestHeader) -> Result<(), Refusal> {
+    match request.headers.get(HOST) {
+        None if request.version == Version::HTTP_11 => Err(Refusal::BadHost),
+        None => Ok(()),
+        Some(host) if host.is_empty() => Ok(()),
+        Some(host) => Authority::try_from(host.as_bytes()).map(drop).map_err(|_| Refusal::BadHost),
+    }
+}
+
 /// HTTP/2 has the authority in a pseudo-header.
 fn host(request: &RequestHeader) -> Option<Vec<u8>> {
     match request.uri.authority() {
@@ -63,7 +75,11 @@ fn host(request: &RequestHeader) -> Option<Vec<u8>> {
 }
 
 /// The response as the scraper gets it.
-pub fn answer(response: &mut ResponseHeader, version: Version, snapshot: &Snapshot) -> Result<()> {
+pub fn answer(
+    response: &mut ResponseHeader,
+    version: Version,
+    snapshot: &Snapshot,
+) -> Result<(), Box<Error>> {
     if response.status.is_informational() {
         return Ok(());
     }
@@ -79,7 +95,7 @@ pub fn answer(response: &mut ResponseHeader, version: Version, snapshot: &Snapsh
 }
 
 /// `http_server_config.headers`: on every response, in place of the exporter's own.
-pub fn configured(response: &mut ResponseHeader, snapshot: &Snapshot) -> Result<()> {
+pub fn configured(response: &mut ResponseHeader, snapshot: &Snapshot) -> Result<(), Box<Error>> {
     for (name, value) in &snapshot.headers {
         response.insert_header(name.clone(), value.clone())?;
     }

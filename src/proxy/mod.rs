@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use http::Version;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
@@ -66,9 +65,7 @@ impl Guard {
         if let Some(limiter) = &snapshot.rate_limiter {
             limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
         }
-        if request.version == Version::HTTP_11 && !request.headers.contains_key(HOST) {
-            return Err(Refusal::NoHost);
-        }
+        headers::check_host(request)?;
         if let Some(declared) = snapshot.public_paths.find(request.raw_path()) {
             return Ok(auth::public(declared));
         }
@@ -120,7 +117,7 @@ impl ProxyHttp for Guard {
     fn new_ctx(&self) -> Context {
         Context {
             snapshot: self.current.load_full(),
-            peer: net::peer(),
+            peer: net::request_begins(),
             permit: None,
             failed_addresses: 0,
         }

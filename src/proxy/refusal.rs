@@ -10,8 +10,8 @@ pub enum Refusal {
     /// With the time until there is room again.
     RateLimited(Duration),
     Denied(Denial),
-    /// HTTP/1.1 without Host (RFC 9112 section 3.2), as Go's server refuses it.
-    NoHost,
+    /// No valid Host header (RFC 9112 section 3.2).
+    BadHost,
 }
 
 impl Refusal {
@@ -21,7 +21,7 @@ impl Refusal {
         match self {
             Refusal::RateLimited(_) | Refusal::Denied(Denial::Busy) => 429,
             Refusal::Denied(_) => 401,
-            Refusal::NoHost => 400,
+            Refusal::BadHost => 400,
         }
     }
 
@@ -29,7 +29,7 @@ impl Refusal {
         match self {
             Refusal::RateLimited(_) => "rate limit",
             Refusal::Denied(denial) => denial.reason(),
-            Refusal::NoHost => "no Host header",
+            Refusal::BadHost => "no valid Host header",
         }
     }
 
@@ -38,7 +38,7 @@ impl Refusal {
         match self.status() {
             429 => "Too Many Requests",
             401 => "Unauthorized",
-            _ => "Bad Request: missing required Host header",
+            _ => "Bad Request: missing or malformed Host header",
         }
     }
 
@@ -47,7 +47,7 @@ impl Refusal {
         match self {
             Refusal::RateLimited(wait) => Some(wait.as_secs().saturating_add(1)),
             Refusal::Denied(Denial::Busy) => Some(1),
-            Refusal::Denied(_) | Refusal::NoHost => None,
+            Refusal::Denied(_) | Refusal::BadHost => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use crate::metrics::{self, Metrics};
+use crate::net;
 use crate::reload::ReloadHandle;
 use crate::snapshot::Current;
 
@@ -24,6 +25,7 @@ pub struct Endpoints {
 #[async_trait]
 impl ServeHttp for Endpoints {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        net::request_begins();
         let method = session.req_header().method.clone();
         let read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {

@@ -1,5 +1,7 @@
 //! Integration tests: the program as its users meet it, with the real programs around it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod basic_auth;
 mod cli;
 mod conf;
