@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::hash_password::DEFAULT_COST;
 use crate::config::duration;
 use crate::net::ListenAddress;
 use crate::proxy::Upstream;
@@ -150,7 +151,7 @@ pub struct CheckArgs {
 #[derive(Args, Debug)]
 pub struct HashPasswordArgs {
     /// bcrypt cost: each step doubles the time a check takes
-    #[arg(long, value_name = "COST", default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=31))]
+    #[arg(long, value_name = "COST", default_value_t = DEFAULT_COST, value_parser = clap::value_parser!(u32).range(4..=31))]
     pub cost: u32,
 }
 

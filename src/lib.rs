@@ -58,8 +58,11 @@ fn dispatch(cli: Cli) -> u8 {
     let result = match cli.command {
         None => commands::serve::run(cli.serve),
         Some(Command::Check(args)) => return commands::check::run(&args),
-        Some(Command::HashPassword(args)) => commands::hash_password::run(&args),
-        Some(Command::Init(args)) => commands::init::run(&args),
+        Some(Command::HashPassword(args)) => {
+            commands::hash_password::run_on_stdin(args.cost).map_err(|error| error.to_string())
+        }
+        Some(Command::Init(args)) => commands::init::run(&args.into(), &mut std::io::stdout())
+            .map_err(|error| error.to_string()),
         Some(Command::Quickstart(args)) => commands::quickstart::run(args),
     };
     match result {

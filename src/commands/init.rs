@@ -1,296 +1,272 @@
 //! `init`: key, certificate, web configuration and password in place of openssl and htpasswd.
+//!
+//! All of it is new or nothing is: no file is overwritten, and a run that fails, be it at printing
+//! the password, leaves nothing behind.
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
-use super::certificate;
+use super::hostname::{self, Hostname};
+use super::new_files::{Failure, NewFiles, exists};
+use super::{certificate, instructions};
 use crate::cli::InitArgs;
 
 pub const WEB_CONFIG: &str = "web.yml";
-const KEY: &str = "server.key";
-const CERTIFICATE: &str = "server.crt";
+pub const KEY: &str = "server.key";
+pub const CERTIFICATE: &str = "server.crt";
 
 /// Where the guard listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 9443;
-const USER: &str = "prometheus";
+pub const USER: &str = "prometheus";
+/// The exporter-toolkit's own, and 50 ms of CPU for a login that is not in the cache.
 const BCRYPT_COST: u32 = 10;
 
+/// The key, and the password hashes.
 const PRIVATE: u32 = 0o600;
+/// Prometheus reads the certificate as another user.
 const PUBLIC: u32 = 0o644;
 const DIRECTORY: u32 = 0o755;
 
-/// Letters and digits that no shell, URL or YAML reads in a special way.
+/// Letters and digits, which no shell, URL or header reads in a special way.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// More than 142 bits.
 const PASSWORD_LEN: usize = 24;
 
 pub struct Options {
     pub directory: PathBuf,
+    /// None given: this machine's name. Loopback is added always.
     pub hostnames: Vec<String>,
+    /// RSA 2048 in place of ECDSA P-256.
     pub rsa: bool,
+    /// For what is printed only.
     pub listen_port: u16,
 }
 
+impl From<InitArgs> for Options {
+    fn from(args: InitArgs) -> Self {
+        let InitArgs { directory, hostnames, rsa } = args;
+        Self { directory, hostnames, rsa, listen_port: DEFAULT_PORT }
+    }
+}
+
 /// What was made; the password is nowhere else.
+#[must_use]
 pub struct Created {
-    directory: PathBuf,
-    hostnames: Vec<String>,
-    password: Zeroizing<String>,
-    listen_port: u16,
+    /// Absolute.
+    pub directory: PathBuf,
+    pub user: &'static str,
+    pub password: Zeroizing<String>,
+    /// The names in the certificate; the first is what Prometheus scrapes.
+    pub hostnames: Vec<Hostname>,
+    pub files: Vec<PathBuf>,
+    pub listen_port: u16,
+}
+
+impl fmt::Debug for Created {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Created")
+            .field("files", &self.files)
+            .field("hostnames", &self.hostnames)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
-pub enum InitError {
+pub enum Error {
+    Hostname {
+        name: String,
+        reason: hostname::Reason,
+    },
+    /// What is printed could not name it.
+    Directory(PathBuf),
     /// Nothing was written.
     Exists(PathBuf),
-    BadHostname(String),
-    Io {
-        path: PathBuf,
-        cause: io::Error,
-    },
-    Crypto(ErrorStack),
+    Write(Failure),
+    OpenSsl(ErrorStack),
     Bcrypt(bcrypt::BcryptError),
+    /// Nobody has seen the password.
+    Print(io::Error),
 }
 
-impl fmt::Display for InitError {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Hostname { name, reason } => write!(f, "--hostname {name:?}: {reason}"),
+            Self::Directory(path) => write!(
+                f,
+                "--directory {path:?} is empty, not UTF-8 or holds control characters, which \
+                 prometheus.yml cannot name: choose another"
+            ),
             Self::Exists(path) => write!(
                 f,
                 "{} exists and is not overwritten: choose another --directory, or move it away",
                 path.display()
             ),
-            Self::BadHostname(name) => {
-                write!(f, "--hostname {name:?} is neither a DNS name (RFC 1123) nor an IP address")
+            Self::Write(Failure { path, cause }) => {
+                write!(f, "cannot create {}: {cause}: {}", path.display(), remedy(cause))
             }
-            Self::Io { path, cause } => write!(f, "cannot write {}: {cause}", path.display()),
-            Self::Crypto(cause) => write!(f, "cannot make the certificate: {cause}"),
+            Self::OpenSsl(cause) => {
+                write!(f, "cannot make the key and certificate with OpenSSL: {cause}")
+            }
             Self::Bcrypt(cause) => write!(f, "cannot hash the password: {cause}"),
+            Self::Print(cause) => write!(
+                f,
+                "cannot print the password to stdout: {cause}: the files are removed again, \
+                 repeat this with an open stdout"
+            ),
         }
     }
 }
 
-impl std::error::Error for InitError {}
-
-impl From<ErrorStack> for InitError {
-    fn from(cause: ErrorStack) -> Self {
-        Self::Crypto(cause)
+fn remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "choose a --directory that this user may write to, or run this as another user"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "choose a --directory on a writable file system",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room and repeat this",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a part of --directory is no directory, choose another"
+        }
+        _ => "choose another --directory",
     }
 }
 
-pub fn run(args: &InitArgs) -> Result<(), String> {
-    let created = create(&Options {
-        directory: args.directory.clone(),
-        hostnames: args.hostnames.clone(),
-        rsa: args.rsa,
-        listen_port: DEFAULT_PORT,
-    })
-    .map_err(|error| error.to_string())?;
-    print!("{}", instructions(&created));
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Write(failure) => Some(&failure.cause),
+            Self::OpenSsl(cause) => Some(cause),
+            Self::Bcrypt(cause) => Some(cause),
+            Self::Print(cause) => Some(cause),
+            Self::Hostname { .. } | Self::Directory(_) | Self::Exists(_) => None,
+        }
+    }
+}
+
+impl From<ErrorStack> for Error {
+    fn from(cause: ErrorStack) -> Self {
+        Self::OpenSsl(cause)
+    }
+}
+
+/// Make everything and print the password, or leave nothing behind: nobody could use files whose
+/// password was not shown.
+pub fn run(options: &Options, output: &mut dyn Write) -> Result<(), Error> {
+    let (created, new) = make(options)?;
+    let text = instructions(&created);
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(Error::Print)?;
+    new.keep();
     Ok(())
 }
 
 /// Make everything, or leave nothing behind.
-pub fn create(options: &Options) -> Result<Created, InitError> {
+pub fn create(options: &Options) -> Result<Created, Error> {
+    let (created, new) = make(options)?;
+    new.keep();
+    Ok(created)
+}
+
+/// What to tell the user, with the password.
+#[must_use]
+pub fn instructions(created: &Created) -> Zeroizing<String> {
+    instructions::text(created)
+}
+
+fn make(options: &Options) -> Result<(Created, NewFiles), Error> {
     let hostnames = hostnames(&options.hostnames)?;
-    let directory = &options.directory;
-    if let Some(path) = [KEY, CERTIFICATE, WEB_CONFIG]
-        .map(|name| directory.join(name))
-        .into_iter()
-        .find(|path| path.symlink_metadata().is_ok())
-    {
-        return Err(InitError::Exists(path));
+    let directory = absolute(&options.directory)?;
+    let files = [KEY, CERTIFICATE, WEB_CONFIG].map(|name| directory.join(name));
+    if let Some(path) = files.iter().find(|path| exists(path)) {
+        return Err(Error::Exists(path.clone()));
     }
     let key = certificate::generate_key(options.rsa)?;
-    let certificate = certificate::self_signed(&key, &hostnames)?;
-    let password = random_password()?;
-    let hash = bcrypt::hash(password.as_bytes(), BCRYPT_COST).map_err(InitError::Bcrypt)?;
-
-    let at = |cause| InitError::Io { path: directory.clone(), cause };
-    DirBuilder::new().recursive(true).mode(DIRECTORY).create(directory).map_err(at)?;
-    let mut written = Written::default();
+    let certificate = certificate::self_signed(&key, &hostnames, SystemTime::now())?.to_pem()?;
     let key = Zeroizing::new(key.private_key_to_pem_pkcs8()?);
-    written.write(&directory.join(KEY), PRIVATE, &key)?;
-    written.write(&directory.join(CERTIFICATE), PUBLIC, &certificate.to_pem()?)?;
-    written.write(&directory.join(WEB_CONFIG), PRIVATE, web_config(&hash).as_bytes())?;
-    written.keep();
-    Ok(Created {
-        directory: std::path::absolute(directory).unwrap_or_else(|_| directory.clone()),
-        hostnames,
-        password,
-        listen_port: options.listen_port,
-    })
+    let password = random_password()?;
+    let config = web_config(&hash(&password)?);
+    let mut new = NewFiles::default();
+    new.directory(&directory, DIRECTORY).map_err(Error::Write)?;
+    // The web configuration is last: where it is, the files it names are whole.
+    let contents =
+        [(PRIVATE, key.as_slice()), (PUBLIC, &certificate), (PRIVATE, config.as_bytes())];
+    for (path, (mode, content)) in files.iter().zip(contents) {
+        new.file(path, mode, content).map_err(not_overwritten)?;
+    }
+    let (files, listen_port) = (files.into(), options.listen_port);
+    Ok((Created { directory, user: USER, password, hostnames, files, listen_port }, new))
 }
 
-/// The names for the certificate: those given, or this host's; and loopback, always.
-fn hostnames(given: &[String]) -> Result<Vec<String>, InitError> {
-    if let Some(bad) = given.iter().find(|name| !is_hostname(name)) {
-        return Err(InitError::BadHostname(bad.clone()));
+/// Another program was faster.
+fn not_overwritten(failure: Failure) -> Error {
+    match failure.cause.kind() {
+        io::ErrorKind::AlreadyExists => Error::Exists(failure.path),
+        _ => Error::Write(failure),
     }
-    let mut names = given.to_vec();
-    if names.is_empty() {
-        names.extend(own_hostname().filter(|name| is_hostname(name)));
-    }
-    for name in ["localhost", "127.0.0.1", "::1"] {
-        if !names.iter().any(|own| own == name) {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
 }
 
-fn own_hostname() -> Option<String> {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
-}
-
-/// An IP address or a name by RFC 1123 section 2.1. No wildcards: they would let one stolen key
-/// pose as other hosts.
-fn is_hostname(name: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+fn hostnames(given: &[String]) -> Result<Vec<Hostname>, Error> {
+    let parse = |name: &String| {
+        Hostname::parse(name).map_err(|reason| Error::Hostname { name: name.clone(), reason })
     };
-    name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label))
+    let given = given.iter().map(parse).collect::<Result<_, _>>()?;
+    Ok(hostname::with_loopback(given, hostname::of_this_machine()))
+}
+
+/// Absolute, since Prometheus runs elsewhere; of characters that YAML and a terminal show as they
+/// are.
+fn absolute(directory: &Path) -> Result<PathBuf, Error> {
+    let refused = || Error::Directory(directory.to_owned());
+    let absolute = std::path::absolute(directory).map_err(|_| refused())?;
+    let text = absolute.to_str().ok_or_else(refused)?;
+    // The two that are no control characters are line breaks to YAML.
+    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err(refused());
+    }
+    Ok(absolute)
 }
 
 fn random_password() -> Result<Zeroizing<String>, ErrorStack> {
+    /// Bytes from here on would favour the first letters.
+    const LIMIT: u8 = u8::MAX - u8::MAX % ALPHABET.len() as u8;
     let mut password = Zeroizing::new(String::with_capacity(PASSWORD_LEN));
-    let mut byte = [0];
+    let mut byte = Zeroizing::new([0]);
     while password.len() < PASSWORD_LEN {
-        openssl::rand::rand_bytes(&mut byte)?;
-        // Bytes past the last whole multiple would favour the first letters.
-        let limit = usize::from(u8::MAX) + 1 - (usize::from(u8::MAX) + 1) % ALPHABET.len();
-        if usize::from(byte[0]) < limit {
+        openssl::rand::rand_priv_bytes(byte.as_mut_slice())?;
+        if byte[0] < LIMIT {
             password.push(char::from(ALPHABET[usize::from(byte[0]) % ALPHABET.len()]));
         }
     }
     Ok(password)
 }
 
+fn hash(password: &str) -> Result<String, Error> {
+    bcrypt::non_truncating_hash_with_result(password, BCRYPT_COST)
+        .map(|parts| parts.format_for_version(bcrypt::Version::TwoY))
+        .map_err(Error::Bcrypt)
+}
+
 fn web_config(hash: &str) -> String {
     format!(
-        "# Web configuration, read by exporter-guard and by exporters built on the Prometheus\n\
-         # exporter-toolkit. Changes take effect at once.\n\
-         tls_server_config:\n  cert_file: {CERTIFICATE}\n  key_file: {KEY}\n\n\
-         # Another user: add a name and what `exporter-guard hash-password` prints.\n\
-         basic_auth_users:\n  {USER}: {hash}\n"
-    )
-}
-
-/// Files of this run, removed again unless all of them are written.
-#[derive(Default)]
-struct Written(Vec<PathBuf>);
-
-impl Written {
-    fn write(&mut self, path: &Path, mode: u32, content: &[u8]) -> Result<(), InitError> {
-        let at = |cause: io::Error| match cause.kind() {
-            io::ErrorKind::AlreadyExists => InitError::Exists(path.to_owned()),
-            _ => InitError::Io { path: path.to_owned(), cause },
-        };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(at)?;
-        self.0.push(path.to_owned());
-        complete(&mut file, mode, content).map_err(at)
-    }
-
-    fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-/// The mode again, since the umask may have taken from it.
-fn complete(file: &mut File, mode: u32, content: &[u8]) -> io::Result<()> {
-    file.set_permissions(PermissionsExt::from_mode(mode))?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            // What cannot be removed is reported by the next run as existing.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// What to do next, with the password, once.
-pub fn instructions(created: &Created) -> String {
-    let directory = created.directory.display();
-    let host = created.hostnames.first().map_or("localhost", String::as_str);
-    let target = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let port = created.listen_port;
-    let password = created.password.as_str();
-    format!(
-        "Made {KEY}, {CERTIFICATE} and {WEB_CONFIG} in {directory}\n\
+        "# Web configuration of exporter-guard, and of exporters built on the Prometheus\n\
+         # exporter-toolkit. exporter-guard reads it again whenever it changes; check it first:\n\
+         # exporter-guard check {WEB_CONFIG}\n\
          \n\
-         Password of user {USER}, shown only now: {password}\n\
+         tls_server_config:\n\
+         \x20 # Relative to this file. The certificate is also the ca_file for Prometheus.\n\
+         \x20 cert_file: {CERTIFICATE}\n\
+         \x20 key_file: {KEY}\n\
          \n\
-         Start the guard in front of an exporter on port 9100:\n\
-         \n\
-         \x20 exporter-guard --web.config.file={directory}/{WEB_CONFIG} --upstream=http://127.0.0.1:9100\n\
-         \n\
-         Try it:\n\
-         \n\
-         \x20 curl --cacert {directory}/{CERTIFICATE} -u {USER}:{password} https://localhost:{port}/metrics\n\
-         \n\
-         Tell Prometheus (prometheus.yml; copy {CERTIFICATE} to its host, adapt ca_file):\n\
-         \n\
-         scrape_configs:\n\
-         \x20 - job_name: exporter-guard\n\
-         \x20   scheme: https\n\
-         \x20   basic_auth:\n\
-         \x20     username: {USER}\n\
-         \x20     password: {password}\n\
-         \x20   tls_config:\n\
-         \x20     ca_file: {directory}/{CERTIFICATE}\n\
-         \x20   static_configs:\n\
-         \x20     - targets: ['{target}:{port}']\n"
+         basic_auth_users:\n\
+         \x20 # Name and bcrypt hash; for another user or a new password: exporter-guard hash-password\n\
+         \x20 {USER}: {hash}\n"
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn host_names_by_rfc_1123() {
-        for good in ["a", "node-1.example.com", "10.0.0.1", "::1", "3com.example"] {
-            assert!(is_hostname(good), "{good}");
-        }
-        for bad in [
-            "",
-            "-a",
-            "a-",
-            "a..b",
-            "*.example.com",
-            "a_b",
-            "a b",
-            "münchen.de",
-            "a.",
-            &"a".repeat(64),
-        ] {
-            assert!(!is_hostname(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_failure_midway_leaves_nothing_behind() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut written = Written::default();
-        let first = directory.path().join("first");
-        written.write(&first, PRIVATE, b"x").unwrap();
-        assert!(written.write(&first, PRIVATE, b"y").is_err());
-        drop(written);
-        assert!(!first.exists());
-    }
-}
+mod tests;

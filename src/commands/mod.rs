@@ -3,6 +3,9 @@
 mod certificate;
 pub mod check;
 pub mod hash_password;
+mod hostname;
 pub mod init;
+mod instructions;
+mod new_files;
 pub mod quickstart;
 pub mod serve;

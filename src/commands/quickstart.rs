@@ -28,14 +28,13 @@ pub fn run(args: QuickstartArgs) -> Result<(), String> {
             Some(ListenAddress::Tcp { port, .. }) => *port,
             _ => init::DEFAULT_PORT,
         };
-        let created = init::create(&init::Options {
+        let options = init::Options {
             directory: directory.to_owned(),
             hostnames: Vec::new(),
             rsa: false,
             listen_port: port,
-        })
-        .map_err(|error| error.to_string())?;
-        println!("{}", init::instructions(&created));
+        };
+        init::run(&options, &mut std::io::stdout()).map_err(|error| error.to_string())?;
     }
     telemetry::init_log(args.process.log_level, args.process.log_format);
     serve::start(&file, listeners, upstream, &args.process)

@@ -1,7 +1,11 @@
 //! `tls_server_config`: names and files to typed values. The PEM itself is read by
 //! [`crate::tls::material`].
 
+mod names;
+
 use std::path::PathBuf;
+
+pub use self::names::{CipherSuite, ClientAuth, Curve, TlsVersion};
 
 use super::document::NodePath;
 use super::findings::Problems;
@@ -40,147 +44,8 @@ pub struct Material {
     pub path: NodePath,
 }
 
-/// Go's ClientAuthType.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientAuth {
-    None,
-    Request,
-    RequireAny,
-    VerifyIfGiven,
-    RequireAndVerify,
-}
-
-impl ClientAuth {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "" | "NoClientCert" => Some(Self::None),
-            "RequestClientCert" => Some(Self::Request),
-            "RequireAnyClientCert" | "RequireClientCert" => Some(Self::RequireAny),
-            "VerifyClientCertIfGiven" => Some(Self::VerifyIfGiven),
-            "RequireAndVerifyClientCert" => Some(Self::RequireAndVerify),
-            _ => None,
-        }
-    }
-
-    /// Whether a client without a certificate is turned away.
-    pub fn is_required(self) -> bool {
-        matches!(self, Self::RequireAny | Self::RequireAndVerify)
-    }
-
-    /// Whether a certificate must lead to a trusted CA.
-    pub fn verifies(self) -> bool {
-        matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TlsVersion {
-    Tls10,
-    Tls11,
-    Tls12,
-    Tls13,
-}
-
-impl TlsVersion {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "TLS10" => Some(Self::Tls10),
-            "TLS11" => Some(Self::Tls11),
-            "TLS12" => Some(Self::Tls12),
-            "TLS13" => Some(Self::Tls13),
-            _ => None,
-        }
-    }
-}
-
-/// One of Go's secure suites (`tls.CipherSuites()`), by its index in [`CIPHER_SUITES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CipherSuite(usize);
-
-/// Go's name and OpenSSL's.
-const CIPHER_SUITES: [(&str, &str); 13] = [
-    ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
-    ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
-    ("TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
-    ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "ECDHE-ECDSA-AES128-SHA"),
-    ("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "ECDHE-ECDSA-AES256-SHA"),
-    ("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "ECDHE-RSA-AES128-SHA"),
-    ("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "ECDHE-RSA-AES256-SHA"),
-    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"),
-    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
-    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
-    ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"),
-    ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"),
-];
-
-impl CipherSuite {
-    fn parse(text: &str) -> Option<Self> {
-        CIPHER_SUITES.iter().position(|(go, _)| *go == text).map(Self)
-    }
-
-    pub fn go_name(self) -> &'static str {
-        CIPHER_SUITES[self.0].0
-    }
-
-    pub fn openssl_name(self) -> &'static str {
-        CIPHER_SUITES[self.0].1
-    }
-
-    /// Go accepts the names of TLS 1.3's suites and uses all three whatever is listed.
-    pub fn is_tls13(self) -> bool {
-        self.go_name() == self.openssl_name()
-    }
-
-    pub fn needs_ecdsa(self) -> bool {
-        self.go_name().contains("_ECDSA_")
-    }
-
-    pub fn needs_rsa(self) -> bool {
-        self.go_name().contains("_RSA_")
-    }
-
-    /// What RFC 9113 section 9.2.2 makes mandatory; Go refuses HTTP/2 without it.
-    fn is_http2_mandatory(self) -> bool {
-        self.go_name().ends_with("_WITH_AES_128_GCM_SHA256")
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Curve {
-    P256,
-    P384,
-    P521,
-    X25519,
-    /// Not in the exporter-toolkit's list.
-    X25519MlKem768,
-}
-
-impl Curve {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "CurveP256" => Some(Self::P256),
-            "CurveP384" => Some(Self::P384),
-            "CurveP521" => Some(Self::P521),
-            "X25519" => Some(Self::X25519),
-            "X25519MLKEM768" => Some(Self::X25519MlKem768),
-            _ => None,
-        }
-    }
-
-    pub fn openssl_name(self) -> &'static str {
-        match self {
-            Self::P256 => "P-256",
-            Self::P384 => "P-384",
-            Self::P521 => "P-521",
-            Self::X25519 => "X25519",
-            Self::X25519MlKem768 => "X25519MLKEM768",
-        }
-    }
-}
-
 /// The section after validation.
-pub(super) enum Outcome {
+pub(in crate::config) enum Outcome {
     /// Nothing that turns TLS on is set.
     Off,
     On(Box<Tls>),
@@ -228,7 +93,7 @@ enum Read {
 }
 
 impl Tls {
-    pub(super) fn validate(
+    pub(in crate::config) fn validate(
         node: Option<&Node>,
         http2: bool,
         sources: &mut Sources,
