@@ -6,6 +6,7 @@ mod half_written;
 mod kept;
 mod protection;
 mod requests;
+mod stress;
 mod ways;
 
 use crate::support::*;
