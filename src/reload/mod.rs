@@ -33,9 +33,11 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// Two reads this far apart must be equal before their content counts.
 const SECOND_READ: Duration = Duration::from_millis(20);
 
-/// A writer that keeps a file open longer than this is no longer waited for; by then the two
-/// equal reads and the rules against losing protection are what guards against half a file.
-const LONGEST_WRITER: Duration = Duration::from_secs(10);
+/// While a file is being written, look this often whether it still is.
+const WRITER_CHECK: Duration = Duration::from_secs(1);
+
+/// How long the files may go on changing under a reload before it is put off.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the reload thread is told.
 enum Message {
@@ -139,6 +141,10 @@ struct Worker {
     watcher: Watcher,
     /// Of what was last loaded or refused: the same content is not tried twice.
     seen: [u8; 32],
+    /// Whether that is in force.
+    accepted: bool,
+    /// A reload did not find the files at rest and is due again soon.
+    put_off: bool,
 }
 
 /// One read of all files.
@@ -155,7 +161,8 @@ impl Worker {
         mut watcher: Watcher,
     ) -> Self {
         watcher.follow(initial.sources.paths());
-        Self { file: initial.file, current, metrics, watcher, seen: initial.sources.digest() }
+        let seen = initial.sources.digest();
+        Self { file: initial.file, current, metrics, watcher, seen, accepted: true, put_off: false }
     }
 
     fn run(mut self, mut inbox: Inbox) {
@@ -181,35 +188,50 @@ impl Worker {
                     next_check = Instant::now() + CONTENT_CHECK;
                 }
             }
+            if std::mem::take(&mut self.put_off) {
+                next_check = next_check.min(Instant::now() + WRITER_CHECK);
+            }
         }
     }
 
     /// Wait until the writers are done: no event for a while, and no file still being written.
     fn after_settling(&mut self, inbox: &mut Inbox) -> Result<(), String> {
-        let give_up = Instant::now() + LONGEST_WRITER;
-        while Instant::now() < give_up {
-            match inbox.next(SETTLE) {
+        loop {
+            let wait = if self.watcher.being_written() { WRITER_CHECK } else { SETTLE };
+            match inbox.next(wait) {
                 Ok(Message::FileEvent(event)) => {
                     self.watcher.concerns(&event);
                 }
                 Ok(Message::Requested(reply)) => {
                     let result = self.reload(inbox, Trigger::Request);
-                    let _ = reply.send(result.clone());
-                    return result;
+                    // The one who asked may not be waiting any more.
+                    let _ = reply.send(result);
                 }
-                Err(RecvTimeoutError::Timeout) if !self.watcher.being_written() => break,
+                Err(RecvTimeoutError::Timeout) if !self.watcher.being_written() => {
+                    return self.reload(inbox, Trigger::Change);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    inbox.put_off.push_back(Message::Stop);
+                    return Ok(());
+                }
             }
         }
-        self.reload(inbox, Trigger::Change)
     }
 
     fn reload(&mut self, inbox: &mut Inbox, trigger: Trigger) -> Result<(), String> {
-        let read = self.read_stable(inbox);
+        let Some(read) = self.read_stable(inbox) else {
+            self.put_off = true;
+            return Err("a file is being written; it is read once its writer has closed it".into());
+        };
         let unchanged = read.digest == self.seen;
-        if unchanged && trigger == Trigger::Change {
-            return Ok(());
+        match trigger {
+            Trigger::Change if unchanged => return Ok(()),
+            Trigger::Request if unchanged && self.accepted => {
+                tracing::info!("Web configuration is unchanged");
+                return Ok(());
+            }
+            Trigger::Change | Trigger::Request => {}
         }
         self.seen = read.digest;
         let result = match read.outcome {
@@ -222,26 +244,28 @@ impl Worker {
                 Err(rejected.findings)
             }
         };
+        self.accepted = result.is_ok();
         result.map_err(|findings| self.keep(&findings))
     }
 
-    /// Read until two reads are equal. Content that never holds still is taken as it is: a
-    /// mixture of old and new files fails validation or is followed by another event.
-    fn read_stable(&mut self, inbox: &mut Inbox) -> Read {
-        const ATTEMPTS: usize = 50;
-        let mut last = self.read();
-        for _ in 0..ATTEMPTS {
+    /// Read until two reads are equal with no writer in sight; `None` when that does not come.
+    fn read_stable(&mut self, inbox: &mut Inbox) -> Option<Read> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let first = self.read();
             std::thread::sleep(SECOND_READ);
-            let again = self.read();
-            if again.digest == last.digest && !self.watcher.being_written() {
-                return again;
-            }
-            last = again;
+            // What the events say of a writer counts before what was read.
             for event in inbox.file_events() {
                 self.watcher.concerns(&event);
             }
+            let second = self.read();
+            if first.digest == second.digest && !self.watcher.being_written() {
+                return Some(second);
+            }
+            if Instant::now() > give_up {
+                return None;
+            }
         }
-        last
     }
 
     fn read(&self) -> Read {

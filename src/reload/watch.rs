@@ -4,8 +4,9 @@
 //! Every directory that a symbolic link on the way passes through is watched, too, so that the
 //! swap of Kubernetes' `..data` or of certbot's `live` links is seen.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -19,9 +20,13 @@ pub struct Watcher {
     directories: BTreeSet<PathBuf>,
     /// Every name on the way to a watched file, links included.
     names: HashSet<PathBuf>,
-    /// Files with writes that no close has followed yet.
-    open: HashSet<PathBuf>,
+    /// Files with writes that no close has followed yet, since when.
+    open: HashMap<PathBuf, Instant>,
 }
+
+/// No writer takes this long. What still counts as open then lost its close event, or was cut by
+/// truncate(2), which has none.
+const LONGEST_WRITER: Duration = Duration::from_secs(300);
 
 impl Watcher {
     pub fn new(on_event: impl FnMut(notify::Result<Event>) + Send + 'static) -> Self {
@@ -30,7 +35,7 @@ impl Watcher {
                 tracing::warn!(err = %error, "No file watches, changes are found by the content check alone");
             })
             .ok();
-        Self { notify, directories: BTreeSet::new(), names: HashSet::new(), open: HashSet::new() }
+        Self { notify, directories: BTreeSet::new(), names: HashSet::new(), open: HashMap::new() }
     }
 
     /// Watch these files from now on, and no others.
@@ -43,7 +48,7 @@ impl Watcher {
             names.iter().filter_map(|name| name.parent()).map(Path::to_owned).collect();
         self.watch(directories);
         self.names = names;
-        self.open.retain(|path| self.names.contains(path));
+        self.open.retain(|path, _| self.names.contains(path));
     }
 
     fn watch(&mut self, directories: BTreeSet<PathBuf>) {
@@ -69,6 +74,8 @@ impl Watcher {
             return true;
         };
         if event.need_rescan() {
+            // Events are missing, closes among them.
+            self.open.clear();
             return true;
         }
         let ours: Vec<&PathBuf> = event
@@ -87,11 +94,11 @@ impl Watcher {
                 true
             }
             EventKind::Modify(ModifyKind::Data(_)) => {
-                self.open.extend(ours.into_iter().cloned());
+                self.begin_writing(ours.into_iter());
                 true
             }
             EventKind::Create(CreateKind::File) => {
-                self.open.extend(ours.into_iter().filter(|path| is_new_file(path)).cloned());
+                self.begin_writing(ours.into_iter().filter(|path| is_new_file(path)));
                 true
             }
             EventKind::Modify(ModifyKind::Name(mode)) => {
@@ -107,9 +114,14 @@ impl Watcher {
         }
     }
 
+    fn begin_writing<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
+        let now = Instant::now();
+        self.open.extend(paths.map(|path| (path.clone(), now)));
+    }
+
     /// Whether a writer has one of the files open, as far as the events tell.
     pub fn being_written(&self) -> bool {
-        !self.open.is_empty()
+        self.open.values().any(|since| since.elapsed() < LONGEST_WRITER)
     }
 }
 

@@ -59,6 +59,7 @@ fn failures_are_never_remembered_as_successes() {
     let mut status = |password| client.get_as(("scraper", password), "/metrics").status;
     for _ in 0..3 {
         assert_eq!(status("wrong"), 401);
+        assert_eq!(status("wrong"), 401);
         assert_eq!(status(SCRAPER.1), 200);
         assert_eq!(status("wrong"), 401);
         assert_eq!(status(""), 401);

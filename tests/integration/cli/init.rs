@@ -158,13 +158,9 @@ fn quickstart_makes_it_and_runs() {
         (process, port)
     };
     let (mut first, port) = start();
-    let said = first.stdout().join("\n");
     let word = |key: &str| {
-        let line = said.lines().find_map(|line| line.trim().strip_prefix(key));
-        line.unwrap_or_else(|| panic!("no {key} in {said}"))
-            .trim()
-            .trim_matches(['"', '\''])
-            .to_owned()
+        let line = first.wait_stdout(key, |line| line.trim().starts_with(key));
+        line.trim()[key.len()..].trim().trim_matches(['"', '\'']).to_owned()
     };
     let (user, password) = (word("username:"), word("password:"));
     assert_eq!(TlsClient::new().connect(port).get_as((&user, "wrong"), "/metrics").status, 401);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::support::guard::binary;
 use crate::support::process::Finished;
+use crate::support::terminal::Terminal;
 use crate::support::*;
 
 fn hash_password(args: &[&str], input: &[u8]) -> Finished {
@@ -58,6 +59,31 @@ fn a_password_over_72_bytes_is_not_cut_silently() {
     assert!(finished.stderr.contains("72"), "{finished}");
     let fits = "x".repeat(72) + "\n";
     assert!(bcrypt::verify("x".repeat(72), &hash(&["--cost=4"], fits.as_bytes())).unwrap());
+}
+
+/// What a terminal shows when these two are typed.
+fn at_a_terminal(first: &str, second: &str) -> (Option<i32>, String) {
+    let mut command = binary();
+    command.args(["hash-password", "--cost=4"]);
+    let mut terminal = Terminal::spawn(command);
+    terminal.type_unseen(first, 1);
+    terminal.type_unseen(second, 2);
+    let (status, screen) = terminal.finish();
+    (status.code(), screen)
+}
+
+#[test]
+fn a_terminal_is_asked_twice_without_echo() {
+    let (code, screen) = at_a_terminal("open sesame", "open sesame");
+    assert_eq!(code, Some(0), "{screen}");
+    let hash = screen.split_whitespace().find(|word| word.starts_with("$2")).expect("a hash");
+    assert!(bcrypt::verify("open sesame", hash).unwrap(), "{screen}");
+    assert!(!screen.contains("sesame"), "{screen}");
+
+    let (code, screen) = at_a_terminal("open sesame", "open barley");
+    assert_eq!(code, Some(1), "{screen}");
+    assert!(!screen.contains("$2"), "{screen}");
+    assert!(!screen.contains("sesame") && !screen.contains("barley"), "{screen}");
 }
 
 #[test]

@@ -67,20 +67,47 @@ fn a_unix_socket_that_is_not_there_is_a_502() {
 
 #[test]
 fn an_exporter_that_does_not_answer_is_a_504() {
-    let (hold, held) = std::sync::mpsc::channel::<()>();
-    let held = std::sync::Mutex::new(held);
-    let exporter = Exporter::scripted(move |_, _| {
-        // Until the test is over.
-        let _ = held.lock().unwrap().recv();
-        Ok(Next::Close)
-    });
+    let (exporter, _hold) = silent_exporter();
     let guard = GuardBuilder::new().config(SHORT).upstream(&exporter).start();
     let start = Instant::now();
     assert_plain_text(&guard.connect().get("/metrics"), 504);
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(8), "{took:?}");
     wait_failure(&guard, 504, &exporter.to_string());
-    drop(hold);
+}
+
+/// Accepts and never answers, until the sender is dropped.
+fn silent_exporter() -> (Exporter, std::sync::mpsc::Sender<()>) {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let exporter = Exporter::scripted(move |_, _| {
+        let _ = held.lock().unwrap().recv();
+        Ok(Next::Close)
+    });
+    (exporter, hold)
+}
+
+/// Prometheus gives up after 10 s by default, and a 504 says more than a scrape that timed out.
+#[test]
+fn by_default_the_504_comes_before_prometheus_gives_up() {
+    let (exporter, _hold) = silent_exporter();
+    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let start = Instant::now();
+    assert_plain_text(&guard.connect().get("/metrics"), 504);
+    let took = start.elapsed();
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(10), "{took:?}");
+}
+
+/// Prometheus says with each scrape how long it will wait.
+#[test]
+fn the_504_comes_before_the_stated_scrape_timeout() {
+    let (exporter, _hold) = silent_exporter();
+    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let start = Instant::now();
+    let stated = get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 3\r\n");
+    assert_plain_text(&guard.connect().request(stated), 504);
+    let took = start.elapsed();
+    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn empty_lines_before_a_request_hang_nobody() {
             }
             let mut client = guard.connect();
             client.send(end.repeat(lines));
-            client.time_to_close();
+            client.wait_close();
         }
     }
 }

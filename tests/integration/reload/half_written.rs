@@ -5,9 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{login, with_password};
+use super::{let_the_first_look_pass, login, with_password};
 use crate::support::*;
 
 /// Long enough for a watcher that does not wait to fall for it.
@@ -35,6 +35,56 @@ fn a_file_that_is_still_open_does_not_count() {
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 401);
     assert_eq!(login(&guard, "2"), 200);
+}
+
+/// Somebody asks for a reload while the file is being written: a configuration that nobody wrote is
+/// not what they asked for, even one that keeps strangers out.
+#[test]
+fn a_request_to_reload_does_not_take_half_a_file() {
+    let guard = GuardBuilder::new().config(with_password("1")).telemetry().start();
+    let_the_first_look_pass();
+    let users = users(&[("half", &quick_hash("h")), ("whole", &quick_hash("w"))]);
+    let (half, rest) = users.split_at(users.find("  \"whole\"").unwrap());
+    let status = |user, password| guard.connect().get_as((user, password), "/metrics").status;
+    let mut file = File::create(guard.path("web.yml")).unwrap();
+    file.write_all(half.as_bytes()).unwrap();
+    file.sync_all().unwrap();
+    guard.signal(libc::SIGHUP);
+    let mut asking = guard.telemetry();
+    asking.send("POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    let end = Instant::now() + Duration::from_millis(2500);
+    while Instant::now() < end {
+        assert_eq!(status("half", "h"), 401, "half a file is in force");
+        assert_eq!(status("scraper", "1"), 200);
+        thread::sleep(Duration::from_millis(20));
+    }
+    file.write_all(rest.as_bytes()).unwrap();
+    drop(file);
+    eventually("the whole file", || status("whole", "w") == 200);
+    assert_eq!(guard.metric("exporter_guard_config_generation"), 2.0, "one reload");
+}
+
+/// A copy over the network that hangs in the middle of the file: half of it asks for a password and
+/// not yet for a client certificate.
+#[test]
+fn a_writer_that_hangs_changes_nothing() {
+    let tls = ServerTls::new();
+    let ca = Authority::new("clients");
+    let half = format!("{}{TLS}", scraper());
+    let rest = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+    let builder = GuardBuilder::new().config(format!("{half}{rest}")).tls(&tls);
+    let guard = builder.file("clients.crt", ca.pem()).start();
+    let_the_first_look_pass();
+    let mut file = File::create(guard.path("web.yml")).unwrap();
+    file.write_all(half.as_bytes()).unwrap();
+    file.sync_all().unwrap();
+    let end = Instant::now() + Duration::from_secs(13);
+    while Instant::now() < end {
+        let answer = TlsClient::new().try_get(guard.port(), "");
+        assert!(answer.is_err(), "half a file is in force: {answer:?}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    file.write_all(rest.as_bytes()).unwrap();
 }
 
 /// The writer died, or the disk is full: the prefix is closed, and valid.

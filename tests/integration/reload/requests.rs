@@ -55,6 +55,37 @@ fn post_reload_reloads_and_says_how_it_went() {
 }
 
 #[test]
+fn a_request_without_a_change_is_no_reload() {
+    let guard = guard();
+    for _ in 0..2 {
+        assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+        guard.signal(libc::SIGHUP);
+    }
+    guard.write("elsewhere/web.yml", with_password("2"));
+    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    guard.wait_generation(2);
+    let lines = guard.stderr().into_iter().filter(|line| guard::is_reload(line));
+    assert_eq!(lines.count(), 1);
+}
+
+/// Somebody asks again about a file that is still broken, and is told again.
+#[test]
+fn a_request_with_a_file_that_is_still_broken_fails_again() {
+    let guard = guard();
+    let good = fs::read(guard.path("web.yml")).unwrap();
+    guard.write("elsewhere/web.yml", "nonsense: 1\n");
+    for _ in 0..2 {
+        let response = guard.telemetry().request(RELOAD);
+        assert_eq!(response.status, 500);
+        assert!(response.text().contains("web.yml:1"), "{}", response.text());
+    }
+    // Back to what was in force all along: nothing to do, and nothing wrong any more.
+    guard.write("elsewhere/web.yml", good);
+    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(guard.metric("exporter_guard_config_last_reload_successful"), 1.0);
+}
+
+#[test]
 fn reload_is_a_post() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));

@@ -247,6 +247,7 @@ fn a_change_takes_effect_within_two_seconds() {
 #[test]
 fn a_file_that_is_written_slowly() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
+    let_the_first_look_pass();
     let config = with_password("2");
     let mut file = fs::File::create(guard.path("web.yml")).unwrap();
     for piece in config.as_bytes().chunks(10) {

@@ -11,6 +11,7 @@ pub mod ports;
 pub mod process;
 pub mod procfs;
 pub mod real;
+pub mod terminal;
 pub mod tls;
 pub mod wire;
 

@@ -125,6 +125,14 @@ impl Process {
         self.stdout.all()
     }
 
+    /// The first line on stdout that `wanted` takes, waiting for it.
+    #[track_caller]
+    pub fn wait_stdout(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.stdout
+            .wait(1, &wanted, PATIENCE)
+            .unwrap_or_else(|| panic!("no line on stdout: {what}"))
+    }
+
     /// The `count`th line on stderr that `wanted` takes.
     #[track_caller]
     pub fn wait_stderr(&self, what: &str, count: usize, wanted: impl Fn(&str) -> bool) -> String {

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openssl::ssl::{SslRef, SslStream};
 
@@ -245,18 +245,10 @@ impl Client {
         Ok(std::mem::take(&mut self.buffered))
     }
 
-    /// How long until the other side closes, from now; panics when it does not in [`PATIENCE`].
+    /// Wait until the other side closes; panics when it does not in [`PATIENCE`].
     #[track_caller]
-    pub fn time_to_close(&mut self) -> Duration {
-        let start = Instant::now();
-        loop {
-            match self.fill() {
-                Ok(0) => return start.elapsed(),
-                Ok(_) => {}
-                Err(error) if is_timeout(&error) => panic!("still open after {PATIENCE:?}"),
-                Err(_) => return start.elapsed(),
-            }
-        }
+    pub fn wait_close(&mut self) {
+        assert!(self.closes_within(PATIENCE), "still open after {PATIENCE:?}");
     }
 
     /// Whether the other side has closed, looking for at most `limit`.
