@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::child::Restart;
 use crate::commands::hash_password::DEFAULT_COST;
 use crate::config::duration;
 use crate::net::ListenAddress;
@@ -17,6 +18,8 @@ use crate::proxy::Upstream;
 /// SIGTERM waits at most this long for requests that are running: longer than a scrape, shorter
 /// than the 30 s after which Kubernetes kills.
 const DEFAULT_GRACE_PERIOD: &str = "20s";
+
+const DEFAULT_TELEMETRY: &str = "127.0.0.1:9444";
 
 #[derive(Parser, Debug)]
 #[command(
@@ -67,6 +70,20 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub process: ProcessArgs,
+
+    /// Whether to start the exporter again when it ends
+    #[arg(
+        long = "child.restart",
+        env = "EXPORTER_GUARD_CHILD_RESTART",
+        value_name = "WHEN",
+        default_value = "never",
+        requires = "exporter"
+    )]
+    pub restart: Restart,
+
+    /// Run the exporter as a child: end when it ends, with its exit code
+    #[arg(last = true, value_name = "COMMAND")]
+    pub exporter: Vec<OsString>,
 }
 
 /// What `serve` and `quickstart` share: how the process itself behaves.
@@ -77,7 +94,7 @@ pub struct ProcessArgs {
         long = "telemetry.listen-address",
         env = "EXPORTER_GUARD_TELEMETRY_LISTEN_ADDRESS",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:9444"
+        default_value = DEFAULT_TELEMETRY
     )]
     pub telemetry_listen_address: String,
 
@@ -135,6 +152,8 @@ pub enum Command {
     Init(InitArgs),
     /// Create ./exporter-guard-quickstart if absent, then run with it
     Quickstart(QuickstartArgs),
+    /// Ask a running guard whether it is ready: exit code 0 when it is, 1 otherwise
+    Healthcheck(HealthcheckArgs),
 }
 
 #[derive(Args, Debug)]
@@ -184,6 +203,18 @@ pub struct QuickstartArgs {
         default_value = ":9443"
     )]
     pub listen_addresses: Vec<ListenAddress>,
+}
+
+#[derive(Args, Debug)]
+pub struct HealthcheckArgs {
+    /// The telemetry address of the guard
+    #[arg(
+        long = "telemetry.listen-address",
+        env = "EXPORTER_GUARD_TELEMETRY_LISTEN_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = DEFAULT_TELEMETRY
+    )]
+    pub address: ListenAddress,
 }
 
 /// Parse the command line, or say which exit code clap's own answer (help, version, usage error)

@@ -19,9 +19,11 @@
 //! - [`net`]: sockets, deadlines, one request head at a time.
 //! - [`proxy`]: pingora's hooks; the only way to an upstream takes an [`auth::Permit`].
 //! - [`telemetry`], [`metrics`]: what the guard says about itself.
+//! - [`child`]: the exporter as a child process, when the guard runs it.
 //! - [`server`]: puts it together; [`commands`]: the subcommands.
 
 pub mod auth;
+pub mod child;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -32,6 +34,7 @@ pub mod proxy;
 pub mod rate_limit;
 pub mod reload;
 pub mod server;
+pub mod signals;
 pub mod snapshot;
 pub mod telemetry;
 pub mod tls;
@@ -56,17 +59,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli) -> u8 {
     let result = match cli.command {
-        None => commands::serve::run(cli.serve),
+        None => return finish(commands::serve::run(cli.serve)),
         Some(Command::Check(args)) => return commands::check::run(&args),
         Some(Command::HashPassword(args)) => {
             commands::hash_password::run_on_stdin(args.cost).map_err(|error| error.to_string())
         }
         Some(Command::Init(args)) => commands::init::run(&args.into(), &mut std::io::stdout())
             .map_err(|error| error.to_string()),
-        Some(Command::Quickstart(args)) => commands::quickstart::run(args),
+        Some(Command::Quickstart(args)) => return finish(commands::quickstart::run(args)),
+        Some(Command::Healthcheck(args)) => commands::healthcheck::run(&args),
     };
+    finish(result.map(|()| 0))
+}
+
+fn finish(result: Result<u8, String>) -> u8 {
     match result {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(message) => {
             eprintln!("exporter-guard: {message}");
             EXIT_FAILURE

@@ -45,6 +45,7 @@ pub struct Metrics {
     handshake_failures: Counter,
     connections: Counter,
     open_connections: Gauge,
+    child_restarts: Counter,
     reloads: Family<ResultLabels, Counter>,
     reload_successful: Gauge,
     reload_success_time: Gauge<f64, AtomicU64>,
@@ -69,6 +70,7 @@ impl Default for Metrics {
             handshake_failures: Counter::default(),
             connections: Counter::default(),
             open_connections: Gauge::default(),
+            child_restarts: Counter::default(),
             reloads: Family::default(),
             reload_successful: Gauge::default(),
             reload_success_time: Gauge::default(),
@@ -112,6 +114,11 @@ impl Metrics {
             "open_connections",
             "Connections open now",
             self.open_connections.clone(),
+        );
+        registry.register(
+            "child_restarts",
+            "Times the exporter that the guard runs was started again",
+            self.child_restarts.clone(),
         );
     }
 
@@ -166,6 +173,10 @@ impl Metrics {
         self.connections.inc();
         self.open_connections.inc();
         OpenConnection(self.open_connections.clone())
+    }
+
+    pub fn child_restarted(&self) {
+        self.child_restarts.inc();
     }
 
     pub fn config_loaded(&self, generation: u64, certificate_expiry: Option<i64>) {

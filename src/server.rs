@@ -2,21 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pingora::apps::HttpServerApp;
 use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
+use crate::child::{ChildCommand, Readiness, Supervisor};
 use crate::metrics::Metrics;
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
 use crate::net::{Bound, Listener, Peer, SocketIo, connection};
 use crate::proxy::{self, Engine, Guard, Upstream};
 use crate::reload::{Initial, ReloadHandle, Reloader};
+use crate::signals::{self, Signals};
 use crate::snapshot::{Current, Snapshot};
 use crate::telemetry::{Endpoints, Throttle};
 
@@ -25,20 +26,28 @@ pub struct Plan {
     pub listeners: Vec<Bound>,
     pub telemetry: Vec<Bound>,
     pub upstream: Upstream,
+    /// The exporter's own command, when the guard runs it.
+    pub command: Option<ChildCommand>,
     pub grace_period: Duration,
     pub snapshot: Snapshot,
     pub initial: Initial,
 }
 
-/// Run until a signal says stop.
-pub fn run(plan: Plan) -> Result<(), String> {
+/// How much of the grace period running requests get when the child needs the rest.
+const DRAIN_SHARE: f64 = 0.75;
+
+/// When the child ended by itself there is nothing left to ask; 502s may still be on their way.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// Run until a signal says stop, or the child has ended. The exit code.
+pub fn run(plan: Plan) -> Result<u8, String> {
     // Sends pingora's timers to tokio's wheel: its own timer thread wakes 100 times a second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
     let metrics = Arc::new(Metrics::default());
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);
     let current = Arc::new(Current::from_pointee(plan.snapshot));
-    let guard = Guard::new(Arc::clone(&current), plan.upstream, Arc::clone(&metrics));
+    let guard = Guard::new(Arc::clone(&current), plan.upstream.clone(), Arc::clone(&metrics));
     // SAFETY: nothing has started a thread yet; the reloader and the runtime below are the first.
     let engine = unsafe { proxy::engine(guard) };
     let reloader = Reloader::start(plan.initial, Arc::clone(&current), Arc::clone(&metrics))
@@ -48,28 +57,35 @@ pub fn run(plan: Plan) -> Result<(), String> {
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let (stop, stopping) = watch::channel(false);
+    let readiness = Arc::new(Readiness::new(plan.command.is_none()));
     let service = Service {
         current,
-        metrics,
+        metrics: Arc::clone(&metrics),
+        readiness: Arc::clone(&readiness),
         handshakes_logged: Arc::new(Throttle::default()),
         connections: TaskTracker::new(),
         stopping,
     };
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
+    let reload = reloader.handle();
     let result = runtime.block_on(async {
-        let mut signals =
-            Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
-        let accepting = service.start(listeners, &engine, &reloader.handle())?;
-        let graceful = signals.wait(&reloader.handle()).await;
+        let cannot = |error: std::io::Error| format!("cannot handle signals: {error}");
+        let mut signals = Signals::new(plan.command.is_some()).map_err(cannot)?;
+        let mut child =
+            Supervisor::new(plan.command, plan.upstream, readiness, metrics).map_err(cannot)?;
+        let accepting = service.start(listeners, &engine, &reload)?;
+        let ending = match child.start() {
+            Ok(()) => until_told(&mut signals, &mut child, &reload).await,
+            Err(code) => Ending::Child(code),
+        };
         // Dropping the listeners closes them.
         drop(accepting);
-        if graceful {
-            // Nobody listens only when every connection is gone.
-            let _ = stop.send(true);
-            drain(&service.connections, &mut signals, plan.grace_period).await;
-        }
+        // Nobody listens only when every connection is gone.
+        let _ = stop.send(true);
+        let code = end(ending, &service.connections, &mut signals, &mut child, plan.grace_period);
+        let code = code.await;
         tracing::info!("Stopped");
-        Ok(())
+        Ok(code)
     });
     // Whoever has not finished by now has had the grace period.
     runtime.shutdown_background();
@@ -81,59 +97,75 @@ struct Listeners {
     telemetry: Vec<Bound>,
 }
 
+/// Why the guard ends.
+enum Ending {
+    /// Told to, and to finish what runs.
+    Graceful,
+    /// Told to, at once.
+    AtOnce,
+    /// The child ended, or could not be started.
+    Child(u8),
+}
+
+/// Reload and pass signals on until there is reason to end.
+async fn until_told(
+    signals: &mut Signals,
+    child: &mut Supervisor,
+    reload: &ReloadHandle,
+) -> Ending {
+    loop {
+        let received = tokio::select! {
+            received = signals.next() => received,
+            code = child.run() => return Ending::Child(code),
+        };
+        tracing::info!(signal = signals::name(received), "Received a signal");
+        match received {
+            signals::TERMINATE => return Ending::Graceful,
+            signals::INTERRUPT => return Ending::AtOnce,
+            signals::HANGUP => {
+                let reload = reload.clone();
+                // The log says how it went.
+                tokio::spawn(async move { drop(reload.request().await) });
+            }
+            _ => {}
+        }
+        child.forward(received);
+    }
+}
+
+/// Finish what runs and end the child, all within the grace period. The exit code.
+async fn end(
+    ending: Ending,
+    connections: &TaskTracker,
+    signals: &mut Signals,
+    child: &mut Supervisor,
+    grace_period: Duration,
+) -> u8 {
+    let end = Instant::now() + grace_period;
+    match ending {
+        Ending::Graceful => {
+            // Requests need their exporter to the end; it keeps a part of the time for its own.
+            let share = if child.has_command() { DRAIN_SHARE } else { 1.0 };
+            drain(connections, signals, grace_period.mul_f64(share)).await;
+            child.stop(signals::TERMINATE, end, signals.urged()).await
+        }
+        Ending::AtOnce => child.stop(signals::INTERRUPT, end, signals.urged()).await,
+        Ending::Child(code) => {
+            drain(connections, signals, grace_period.min(LAST_ANSWERS)).await;
+            code
+        }
+    }
+}
+
 /// Wait for the requests that run; SIGINT or a second SIGTERM ends the wait.
-async fn drain(connections: &TaskTracker, signals: &mut Signals, grace_period: Duration) {
+async fn drain(connections: &TaskTracker, signals: &mut Signals, limit: Duration) {
     connections.close();
     tracing::info!(connections = connections.len(), "Stopping, finishing what runs");
     tokio::select! {
         () = connections.wait() => {}
-        () = signals.stop_now() => {}
-        () = tokio::time::sleep(grace_period) => {
+        () = signals.urged() => {}
+        () = tokio::time::sleep(limit) => {
             tracing::warn!(connections = connections.len(), "Grace period over, closing what still runs");
-        }
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Reload on SIGHUP until it is time to stop; whether to drain.
-    async fn wait(&mut self, reload: &ReloadHandle) -> bool {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => {
-                    tracing::info!(signal = "SIGTERM", "Received a signal");
-                    return true;
-                }
-                _ = self.interrupt.recv() => {
-                    tracing::info!(signal = "SIGINT", "Received a signal");
-                    return false;
-                }
-                _ = self.hangup.recv() => {
-                    let reload = reload.clone();
-                    // The log says how it went.
-                    tokio::spawn(async move { drop(reload.request().await) });
-                }
-            }
-        }
-    }
-
-    async fn stop_now(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }
@@ -151,6 +183,7 @@ enum Tls {
 struct Service {
     current: Arc<Current>,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     handshakes_logged: Arc<Throttle>,
     connections: TaskTracker,
     stopping: watch::Receiver<bool>,
@@ -168,6 +201,7 @@ impl Service {
             metrics: Arc::clone(&self.metrics),
             current: Arc::clone(&self.current),
             reload: reload.clone(),
+            readiness: Arc::clone(&self.readiness),
         });
         let mut accepting = JoinSet::new();
         for bound in listeners.telemetry {

@@ -3,6 +3,7 @@
 mod certificate;
 pub mod check;
 pub mod hash_password;
+pub mod healthcheck;
 mod hostname;
 pub mod init;
 mod instructions;

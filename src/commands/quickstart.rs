@@ -16,7 +16,7 @@ const EXPORTER: ([u8; 4], u16) = ([127, 0, 0, 1], 9100);
 /// Loopback answers in microseconds or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub fn run(args: QuickstartArgs) -> Result<(), String> {
+pub fn run(args: QuickstartArgs) -> Result<u8, String> {
     let directory = Path::new(DIRECTORY);
     let file = directory.join(init::WEB_CONFIG);
     let listeners = serve::bind(&args.listen_addresses)?;
@@ -37,7 +37,7 @@ pub fn run(args: QuickstartArgs) -> Result<(), String> {
         init::run(&options, &mut std::io::stdout()).map_err(|error| error.to_string())?;
     }
     telemetry::init_log(args.process.log_level, args.process.log_format);
-    serve::start(&file, listeners, upstream, &args.process)
+    serve::start(&file, listeners, upstream, None, &args.process)
 }
 
 /// The exporter on this host when there is one, else the guard's own metrics.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::child::ChildCommand;
 use crate::cli::{ProcessArgs, ServeArgs};
 use crate::net::{Bound, ListenAddress};
 use crate::proxy::Upstream;
@@ -13,7 +14,7 @@ const NO_CONFIG: &str = "no --web.config.file: an exporter must not be opened to
      accident. `exporter-guard init --directory DIR` makes a key, a certificate and a \
      configuration; `exporter-guard quickstart` does that and starts";
 
-pub fn run(args: ServeArgs) -> Result<(), String> {
+pub fn run(args: ServeArgs) -> Result<u8, String> {
     let file = args.web_config.as_deref().ok_or(NO_CONFIG)?;
     telemetry::init_log(args.process.log_level, args.process.log_format);
     let listeners = if args.systemd_socket {
@@ -26,7 +27,9 @@ pub fn run(args: ServeArgs) -> Result<(), String> {
                     --web.listen-address"
             .to_owned());
     }
-    start(file, listeners, args.upstream, &args.process)
+    let command = (!args.exporter.is_empty())
+        .then_some(ChildCommand { words: args.exporter, restart: args.restart });
+    start(file, listeners, args.upstream, command, &args.process)
 }
 
 /// Load, announce, serve.
@@ -34,8 +37,9 @@ pub fn start(
     file: &Path,
     listeners: Vec<Bound>,
     upstream: Upstream,
+    command: Option<ChildCommand>,
     process: &ProcessArgs,
-) -> Result<(), String> {
+) -> Result<u8, String> {
     let (snapshot, initial) = reload::load_first(file).map_err(|findings| {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         format!("cannot use the web configuration:\n{}", lines.join("\n"))
@@ -60,6 +64,7 @@ pub fn start(
         listeners,
         telemetry,
         upstream,
+        command,
         grace_period: process.grace_period,
         snapshot,
         initial,

@@ -7,6 +7,7 @@ use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
+use crate::child::Readiness;
 use crate::metrics::{self, Metrics};
 use crate::net;
 use crate::reload::ReloadHandle;
@@ -20,6 +21,7 @@ pub struct Endpoints {
     pub metrics: Arc<Metrics>,
     pub current: Arc<Current>,
     pub reload: ReloadHandle,
+    pub readiness: Arc<Readiness>,
 }
 
 #[async_trait]
@@ -33,7 +35,7 @@ impl ServeHttp for Endpoints {
                 answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
             }
             "/-/healthy" if read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
-            "/-/ready" if read => text(StatusCode::OK, "exporter-guard is ready.\n"),
+            "/-/ready" if read => self.ready(),
             "/" if read => answer(StatusCode::OK, HTML, self.status_page()),
             "/-/reload" if matches!(method, Method::POST | Method::PUT) => self.reload().await,
             "/metrics" | "/-/healthy" | "/-/ready" | "/" => not_allowed("GET, HEAD"),
@@ -45,6 +47,14 @@ impl ServeHttp for Endpoints {
 }
 
 impl Endpoints {
+    fn ready(&self) -> Response<Vec<u8>> {
+        if self.readiness.get() {
+            text(StatusCode::OK, "exporter-guard is ready.\n")
+        } else {
+            text(StatusCode::SERVICE_UNAVAILABLE, "The exporter does not answer yet.\n")
+        }
+    }
+
     async fn reload(&self) -> Response<Vec<u8>> {
         match self.reload.request().await {
             Ok(()) => text(StatusCode::OK, ""),

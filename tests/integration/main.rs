@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod basic_auth;
+mod child;
 mod cli;
 mod conf;
 mod corpus;

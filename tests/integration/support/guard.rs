@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::certificates::ServerTls;
 use super::logfmt;
-use super::process::{Finished, Process, command};
+use super::process::{self, Finished, Process, command};
 use super::wire::Client;
 
 /// The name of the web configuration in the guard's directory.
@@ -68,6 +68,8 @@ pub struct GuardBuilder {
     telemetry: String,
     upstream: String,
     args: Vec<String>,
+    child: Vec<String>,
+    inside: Vec<String>,
     env: Vec<(String, String)>,
 }
 
@@ -81,6 +83,8 @@ impl GuardBuilder {
             telemetry: String::new(),
             upstream: "self".to_owned(),
             args: Vec::new(),
+            child: Vec::new(),
+            inside: Vec::new(),
             env: Vec::new(),
         }
     }
@@ -124,13 +128,29 @@ impl GuardBuilder {
         self
     }
 
-    pub fn telemetry(mut self) -> Self {
-        "127.0.0.1:0".clone_into(&mut self.telemetry);
+    pub fn telemetry(self) -> Self {
+        self.telemetry_at("127.0.0.1:0")
+    }
+
+    pub fn telemetry_at(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.telemetry);
         self
     }
 
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// The command after `--`.
+    pub fn child(mut self, words: &[&str]) -> Self {
+        self.child = words.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// A command that runs the guard, given in its last arguments.
+    pub fn inside(mut self, words: &[&str]) -> Self {
+        self.inside = words.iter().map(ToString::to_string).collect();
         self
     }
 
@@ -140,7 +160,14 @@ impl GuardBuilder {
     }
 
     fn command(&self) -> Command {
-        let mut command = binary();
+        let mut command = match self.inside.split_first() {
+            None => binary(),
+            Some((program, args)) => {
+                let mut command = process::command(program);
+                command.args(args).arg(binary().get_program());
+                command
+            }
+        };
         command.arg(format!("--web.config.file={}", self.config_path.display()));
         if let Some(address) = &self.listen {
             command.arg(format!("--web.listen-address={address}"));
@@ -148,6 +175,9 @@ impl GuardBuilder {
         command.arg(format!("--telemetry.listen-address={}", self.telemetry));
         command.arg(format!("--upstream={}", self.upstream));
         command.args(&self.args);
+        if !self.child.is_empty() {
+            command.arg("--").args(&self.child);
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -45,3 +45,18 @@ pub fn pss(process: u32) -> u64 {
         .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse().ok())
         .expect("a Pss line")
 }
+
+/// The children of all threads.
+pub fn children(process: u32) -> Vec<u32> {
+    let list = |thread: &PathBuf| fs::read_to_string(thread.join("children")).ok();
+    let lists: Vec<String> = threads(process).iter().filter_map(list).collect();
+    lists.iter().flat_map(|list| list.split_whitespace()).flat_map(str::parse).collect()
+}
+
+/// Whether it runs: neither gone nor waiting to be reaped.
+pub fn runs(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The state comes after the name, which is in parentheses.
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}

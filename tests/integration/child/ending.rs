@@ -1,0 +1,202 @@
+//! The guard ends as its child ended; it ends its child within the grace period.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::{child_of, running};
+use crate::support::*;
+
+/// Signals whose default is to end a process, by number where POSIX leaves no doubt.
+const DEADLY: [libc::c_int; 11] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGILL,
+    libc::SIGABRT,
+    libc::SIGFPE,
+    libc::SIGKILL,
+    libc::SIGUSR1,
+    libc::SIGSEGV,
+    libc::SIGALRM,
+    libc::SIGTERM,
+];
+
+fn code_of(script: &str) -> Option<i32> {
+    running(script).fail_to_start().code
+}
+
+#[test]
+fn every_exit_code_is_passed_on() {
+    let codes = Mutex::new(0..=255);
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let next = codes.lock().unwrap().next();
+                    let Some(code) = next else { break };
+                    let got = code_of(&format!("exit {code}"));
+                    if got != Some(code) {
+                        wrong.lock().unwrap().push((code, got));
+                    }
+                }
+            });
+        }
+    });
+    assert!(wrong.lock().unwrap().is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn a_deadly_signal_is_128_and_its_number() {
+    for signal in DEADLY {
+        assert_eq!(code_of(&format!("ulimit -c 0; kill -{signal} $$")), Some(128 + signal));
+    }
+}
+
+/// The codes of shells and env(1).
+#[test]
+fn a_command_that_cannot_run_is_126_or_127() {
+    for (command, code) in [("/nonexistent/exporter", 127), ("/etc/passwd", 126), ("", 127)] {
+        let finished = GuardBuilder::new().config("").child(&[command]).fail_to_start();
+        assert_eq!(finished.code, Some(code), "{finished}");
+        assert!(finished.stderr.contains("Cannot start the exporter"), "{finished}");
+    }
+}
+
+#[test]
+fn a_crash_ends_the_guard_at_once() {
+    let mut guard = running("sleep 1000").start();
+    let child = child_of(&guard);
+    let start = Instant::now();
+    // SAFETY: plain integers; the process is the guard's child and runs.
+    assert_eq!(unsafe { libc::kill(child.try_into().unwrap(), libc::SIGSEGV) }, 0);
+    assert_eq!(guard.process().wait_exit().code(), Some(128 + libc::SIGSEGV));
+    assert!(start.elapsed() < Duration::from_secs(1), "noticed after {:?}", start.elapsed());
+}
+
+#[test]
+fn signals_are_passed_on() {
+    let signals = [
+        ("HUP", libc::SIGHUP),
+        ("QUIT", libc::SIGQUIT),
+        ("USR1", libc::SIGUSR1),
+        ("USR2", libc::SIGUSR2),
+        ("WINCH", libc::SIGWINCH),
+    ];
+    for (name, number) in signals {
+        let script = format!("trap 'exit 21' {name}; echo ready; while :; do sleep 0.01; done");
+        let mut guard = running(&script).start();
+        guard.wait_stdout("the trap", |line| line == "ready");
+        guard.signal(number);
+        assert_eq!(guard.process().wait_exit().code(), Some(21), "{name}");
+    }
+}
+
+#[test]
+fn signals_reach_what_the_child_started() {
+    // The inner shell is no child of the guard's; it belongs to the group.
+    let script = "trap : USR1; \
+                  sh -c 'trap \"echo inner; exit\" USR1; echo ready; while :; do sleep 0.01; done' & \
+                  wait; wait; exit 21";
+    let mut guard = running(script).start();
+    guard.wait_stdout("the inner shell", |line| line == "ready");
+    guard.signal(libc::SIGUSR1);
+    guard.wait_stdout("the signal", |line| line == "inner");
+    assert_eq!(guard.process().wait_exit().code(), Some(21));
+}
+
+#[test]
+fn sigterm_and_sigint_end_the_child() {
+    for (signal, name) in [(libc::SIGTERM, "TERM"), (libc::SIGINT, "INT")] {
+        let script = format!("trap 'exit 42' {name}; echo ready; while :; do sleep 0.01; done");
+        let mut guard = running(&script).start();
+        guard.wait_stdout("the trap", |line| line == "ready");
+        guard.signal(signal);
+        assert_eq!(guard.process().wait_exit().code(), Some(42), "{name}");
+    }
+}
+
+#[test]
+fn sigterm_keeps_the_exporter_until_requests_are_done() {
+    let (go, told) = std::sync::mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let exporter = Exporter::scripted(move |_, out: &mut dyn std::io::Write| {
+        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")?;
+        out.flush()?;
+        // The test may have failed and gone.
+        let _ = told.lock().unwrap().recv();
+        out.write_all(b"after")?;
+        Ok(Next::KeepAlive)
+    });
+    let script = "trap 'exit 42' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut guard = running(script).upstream(&exporter).start();
+    guard.wait_stdout("the trap", |line| line == "ready");
+    // The question for readiness would wait for its turn.
+    let mut client = guard.connect();
+    client.send(get("/metrics", ""));
+    assert_eq!(client.head().status, 200);
+    guard.signal(libc::SIGTERM);
+    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    assert!(procfs::runs(child_of(&guard)), "the child was ended before the request");
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(client.take(10).unwrap(), b"firstafter");
+    assert_eq!(guard.process().wait_exit().code(), Some(42));
+}
+
+#[test]
+fn a_child_that_does_not_listen_is_killed_within_the_grace_period() {
+    let mut guard = running("trap '' TERM; echo ready; while :; do sleep 0.01; done")
+        .arg("--shutdown.grace-period=1s")
+        .start();
+    guard.wait_stdout("the trap", |line| line == "ready");
+    guard.signal(libc::SIGTERM);
+    let status = guard.process().wait_exit();
+    assert_eq!(status.code(), Some(128 + libc::SIGKILL));
+    assert!(guard.stderr().iter().any(|line| line.contains("did not end in time")));
+}
+
+#[test]
+fn a_second_signal_makes_haste() {
+    let mut guard = running("trap '' TERM; echo ready; while :; do sleep 0.01; done")
+        .arg("--shutdown.grace-period=1h")
+        .start();
+    guard.wait_stdout("the trap", |line| line == "ready");
+    guard.signal(libc::SIGTERM);
+    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    // The first of these may still fall into the drain.
+    eventually("the end", || {
+        if guard.process().exited().is_none() {
+            guard.signal(libc::SIGTERM);
+        }
+        guard.process().exited().is_some()
+    });
+    assert_eq!(guard.process().wait_exit().code(), Some(128 + libc::SIGKILL));
+}
+
+#[test]
+fn a_killed_guard_takes_its_child_along() {
+    let mut guard = running("exec sleep 1000").start();
+    let child = child_of(&guard);
+    guard.signal(libc::SIGKILL);
+    assert_eq!(guard.process().wait_exit().signal(), Some(libc::SIGKILL));
+    eventually("the child is gone", || !procfs::runs(child));
+}
+
+#[test]
+fn nothing_the_child_started_is_left_behind() {
+    // One in the group, one in a session of its own.
+    let script = "sleep 1000 & echo $!; setsid sh -c 'echo $$; exec sleep 1000' & echo started; \
+                  while [ ! -e go ]; do sleep 0.01; done; exit 5";
+    let mut guard = running(script).start();
+    let is_number = |line: &str| line.parse::<u32>().is_ok();
+    eventually("two processes", || {
+        guard.stdout().iter().filter(|line| is_number(line)).count() == 2
+    });
+    let left: Vec<u32> = guard.stdout().iter().filter_map(|line| line.parse().ok()).collect();
+    assert!(left.iter().all(|process| procfs::runs(*process)), "{left:?}");
+    guard.write("go", "");
+    assert_eq!(guard.process().wait_exit().code(), Some(5));
+    assert!(!left.iter().any(|process| procfs::runs(*process)), "{left:?}");
+}

@@ -1,0 +1,106 @@
+//! What the child sees of the guard: its output, and nothing else.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use super::running;
+use crate::support::*;
+
+#[test]
+fn output_is_passed_through_untouched() {
+    // Bytes that are no UTF-8, no line end: through pipes as the shell would have written them.
+    let guard = GuardBuilder::new().config("");
+    let script = r"printf 'a\000b\377 no line end'; printf 'to stderr\n' >&2";
+    let mut command = guard::binary();
+    let config = guard.path("web.yml");
+    command.args(["--telemetry.listen-address=", "--web.listen-address=127.0.0.1:0"]);
+    command.arg("--web.config.file").arg(config).args(["--", "sh", "-c", script]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.stdout, b"a\0b\xff no line end");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.lines().any(|line| line == "to stderr"), "{stderr}");
+}
+
+#[test]
+fn standard_input_is_the_guards_own() {
+    let guard = GuardBuilder::new().config("");
+    let mut command = guard::binary();
+    let config = guard.path("web.yml");
+    command.args(["--telemetry.listen-address=", "--web.listen-address=127.0.0.1:0"]);
+    command.arg("--web.config.file").arg(config).args(["--", "cat"]);
+    let finished = process::Finished::run(&mut command, guard.dir(), b"from the guard's stdin");
+    assert_eq!(finished.expect_code(0).stdout, "from the guard's stdin");
+}
+
+#[test]
+fn the_environment_holds_nothing_of_the_guards() {
+    let mut guard = running("tr '\\0' '\\n' < /proc/self/environ; kill -TERM $PPID; sleep 1000")
+        .env("EXPORTER_GUARD_LOG_LEVEL", "debug")
+        .env("NOTIFY_SOCKET", "/run/canary")
+        .env("LISTEN_FDS", "0")
+        .env("LISTEN_FDNAMES", "canary")
+        .env("CREDENTIALS_DIRECTORY", "/run/credentials/canary")
+        .env("FOR_THE_EXPORTER", "kept")
+        .start();
+    guard.process().wait_exit();
+    let seen = guard.stdout().join("\n");
+    assert!(seen.contains("FOR_THE_EXPORTER=kept"), "{seen}");
+    for name in ["EXPORTER_GUARD_", "NOTIFY_SOCKET", "LISTEN_", "CREDENTIALS_DIRECTORY", "canary"] {
+        assert!(!seen.contains(name), "{name} in\n{seen}");
+    }
+}
+
+#[test]
+fn no_descriptor_of_the_guards_is_open() {
+    let tls = ServerTls::new();
+    // Descriptor 9 was open before the guard was, and is not close-on-exec.
+    let mut guard = running("ls -l /proc/$$/fd; kill -TERM $PPID; sleep 1000")
+        .inside(&["sh", "-c", "exec 9<web.yml; exec \"$@\"", "sh"])
+        .config(format!("{TLS}{}", scraper()))
+        .tls(&tls)
+        .telemetry()
+        .start();
+    guard.process().wait_exit();
+    let links: Vec<String> =
+        guard.stdout().into_iter().filter(|line| line.contains("->")).collect();
+    let own = |line: &&String| {
+        let number = line.split(" -> ").next().and_then(|left| left.rsplit(' ').next());
+        number.and_then(|number| number.parse::<u32>().ok()).is_none_or(|number| number > 2)
+    };
+    // dash opens nothing of its own above 2 when it runs `sh -c`.
+    assert_eq!(links.iter().filter(own).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(links.len(), 3, "{links:?}");
+}
+
+/// The exporter finds what it would find without the guard: nothing blocked, ignored is only what
+/// the guard's caller ignores.
+#[test]
+fn signals_are_as_they_were() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("SigIgn");
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    // Rust programs, this test among them, ignore SIGPIPE.
+    let expected = ignored(&status) & !(1 << (libc::SIGPIPE - 1));
+    let mut guard = running("grep ^Sig /proc/self/status; kill -TERM $PPID; sleep 1000").start();
+    guard.process().wait_exit();
+    let seen = guard.stdout().join("\n");
+    assert_eq!(ignored(&seen), expected, "{seen}");
+    assert!(seen.contains("SigBlk:\t0000000000000000"), "{seen}");
+}
+
+/// Arguments of exporters hold passwords more often than they should.
+#[test]
+fn arguments_are_not_logged() {
+    let guard = GuardBuilder::new()
+        .config("")
+        .arg("--log.level=trace")
+        .file("exporter", "#!/bin/sh\nexit 3\n")
+        .child(&["./exporter", "--password=canary"]);
+    let script = guard.path("exporter");
+    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let finished = guard.fail_to_start().expect_code(3);
+    assert!(finished.stderr.contains("program=./exporter"), "{finished}");
+    assert!(!finished.stderr.contains("canary"), "{finished}");
+}
