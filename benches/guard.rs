@@ -6,16 +6,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use exporter_guard::auth::{Users, Verifier, authorize};
+use exporter_guard::auth::{Origin, Users, Verifier, authorize};
 use exporter_guard::load::load;
 use exporter_guard::metrics::Metrics;
 use exporter_guard::net::handshake::establish;
 use exporter_guard::net::{Bound, Peer, SocketIo, connection};
 use exporter_guard::proxy::{Guard, Upstream, engine};
 use exporter_guard::snapshot::{Current, Snapshot};
+use exporter_guard::source::Source;
 
 /// Low, so that the benches of failures end; each step doubles their time.
 const COST: u32 = 4;
+
+/// Never made to wait.
+const ORIGIN: Origin = Origin { source: Source::Local, max_failures: u32::MAX, certified: true };
 
 fn web_config(directory: &Path, users: usize) -> std::path::PathBuf {
     let path = directory.join("web.yml");
@@ -48,8 +52,12 @@ fn authorization(c: &mut Criterion) {
         for (name, header, admitted) in requests {
             c.bench_function(&format!("authorization/{count} users/{name}"), |b| {
                 b.iter(|| {
-                    let result =
-                        runtime.block_on(authorize(&users, &verifier, &[black_box(header)]));
+                    let result = runtime.block_on(authorize(
+                        &users,
+                        &verifier,
+                        ORIGIN,
+                        &[black_box(header)],
+                    ));
                     assert_eq!(result.is_ok(), admitted);
                 });
             });
@@ -89,8 +97,8 @@ fn request(c: &mut Criterion) {
     let listener = bound.listen().expect("listen");
     runtime.spawn(async move {
         let (socket, address) = listener.accept().await;
-        let io = SocketIo::new(socket);
-        let peer = Arc::new(Peer::new(address, false, Arc::clone(&io.deadline)));
+        let io = SocketIo::new(socket, limits.write_timeout);
+        let peer = Arc::new(Peer::new(address, None, Arc::clone(&io.deadline)));
         let transport = establish(io, None).await.expect("plaintext");
         connection::serve(&engine, transport, peer, &limits, &stopping).await;
     });

@@ -20,6 +20,7 @@
 //! - [`proxy`]: pingora's hooks; the only way to an upstream takes an [`auth::Permit`].
 //! - [`telemetry`], [`metrics`]: what the guard says about itself.
 //! - [`child`]: the exporter as a child process, when the guard runs it.
+//! - [`process`]: what the process asks for and gives up before it serves.
 //! - [`server`]: puts it together; [`commands`]: the subcommands.
 
 pub mod auth;
@@ -30,12 +31,14 @@ pub mod config;
 pub mod load;
 pub mod metrics;
 pub mod net;
+pub mod process;
 pub mod proxy;
 pub mod rate_limit;
 pub mod reload;
 pub mod server;
 pub mod signals;
 pub mod snapshot;
+pub mod source;
 pub mod telemetry;
 pub mod tls;
 
@@ -43,6 +46,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
+use process::{dumps, limits};
 
 /// The command line was wrong.
 pub const EXIT_USAGE: u8 = 2;
@@ -58,8 +62,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> u8 {
+    // Before anything secret is in memory.
+    let inherited =
+        match limits::Inherited::read().and_then(|limits| dumps::forbid().map(|()| limits)) {
+            Ok(inherited) => inherited,
+            Err(error) => return finish(Err(format!("cannot turn off core dumps: {error}"))),
+        };
     let result = match cli.command {
-        None => return finish(commands::serve::run(cli.serve)),
+        None => return finish(commands::serve::run(cli.serve, inherited)),
         Some(Command::Check(args)) => return commands::check::run(&args),
         Some(Command::HashPassword(args)) => {
             commands::hash_password::run_on_stdin(args.cost).map_err(|error| error.to_string())

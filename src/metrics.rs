@@ -44,6 +44,7 @@ pub struct Metrics {
     upstream_failures: Family<ReasonLabels, Counter>,
     handshake_failures: Counter,
     connections: Counter,
+    refused_connections: Family<ReasonLabels, Counter>,
     open_connections: Gauge,
     child_restarts: Counter,
     reloads: Family<ResultLabels, Counter>,
@@ -69,6 +70,7 @@ impl Default for Metrics {
             upstream_failures: Family::default(),
             handshake_failures: Counter::default(),
             connections: Counter::default(),
+            refused_connections: Family::default(),
             open_connections: Gauge::default(),
             child_restarts: Counter::default(),
             reloads: Family::default(),
@@ -110,6 +112,11 @@ impl Metrics {
             self.handshake_failures.clone(),
         );
         registry.register("connections", "Connections accepted", self.connections.clone());
+        registry.register(
+            "refused_connections",
+            "Connections closed at once because a limit was reached, by reason",
+            self.refused_connections.clone(),
+        );
         registry.register(
             "open_connections",
             "Connections open now",
@@ -166,6 +173,10 @@ impl Metrics {
 
     pub fn handshake_failed(&self) {
         self.handshake_failures.inc();
+    }
+
+    pub fn connection_refused(&self, reason: &'static str) {
+        self.refused_connections.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// Counts the connection as open until the guard is dropped.

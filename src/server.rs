@@ -11,14 +11,18 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::child::{ChildCommand, Readiness, Supervisor};
+use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::net::admission::{Admission, Full, Place, Room};
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
 use crate::net::{Bound, Listener, Peer, SocketIo, connection};
+use crate::process::descriptors;
 use crate::proxy::{self, Engine, Guard, Upstream};
 use crate::reload::{Initial, ReloadHandle, Reloader};
 use crate::signals::{self, Signals};
 use crate::snapshot::{Current, Snapshot};
+use crate::source::Source;
 use crate::telemetry::{Endpoints, Throttle};
 
 /// What a start needs, all of it validated.
@@ -43,6 +47,8 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 pub fn run(plan: Plan) -> Result<u8, String> {
     // Sends pingora's timers to tokio's wheel: its own timer thread wakes 100 times a second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
+    descriptors::raise_limit()
+        .map_err(|error| format!("cannot raise the limit of open files: {error}"))?;
     let metrics = Arc::new(Metrics::default());
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);
@@ -62,7 +68,10 @@ pub fn run(plan: Plan) -> Result<u8, String> {
         current,
         metrics: Arc::clone(&metrics),
         readiness: Arc::clone(&readiness),
-        handshakes_logged: Arc::new(Throttle::default()),
+        handshakes_logged: Arc::default(),
+        refusals_logged: Arc::default(),
+        admission: Arc::default(),
+        affordable: descriptors::connections(),
         connections: TaskTracker::new(),
         stopping,
     };
@@ -178,6 +187,13 @@ enum Tls {
     BySnapshot,
 }
 
+/// Who was accepted, with the place it takes.
+struct Client {
+    socket: AcceptedSocket,
+    address: Option<SocketAddr>,
+    _place: Place,
+}
+
 /// What every listener shares.
 #[derive(Clone)]
 struct Service {
@@ -185,6 +201,10 @@ struct Service {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     handshakes_logged: Arc<Throttle>,
+    refusals_logged: Arc<Throttle>,
+    admission: Arc<Admission>,
+    /// Connections that there are descriptors for.
+    affordable: usize,
     connections: TaskTracker,
     stopping: watch::Receiver<bool>,
 }
@@ -204,9 +224,11 @@ impl Service {
             readiness: Arc::clone(&self.readiness),
         });
         let mut accepting = JoinSet::new();
+        // A flood on the web listeners must not hide what the guard says about it.
+        let telemetry = Self { admission: Arc::default(), ..self.clone() };
         for bound in listeners.telemetry {
             let listener = self.announce(bound, "telemetry")?;
-            accepting.spawn(self.clone().accept(listener, Arc::clone(&endpoints), Tls::Off));
+            accepting.spawn(telemetry.clone().accept(listener, Arc::clone(&endpoints), Tls::Off));
         }
         for bound in listeners.web {
             let listener = self.announce(bound, "web")?;
@@ -234,32 +256,37 @@ impl Service {
     {
         loop {
             let (socket, address) = listener.accept().await;
-            let connection = self.clone().connection(socket, address, Arc::clone(&app), tls);
-            self.connections.spawn(connection);
+            let snapshot = self.current.load_full();
+            match self.admission.admit(Source::of(address), self.room(snapshot.limits())) {
+                Ok(place) => {
+                    let client = Client { socket, address, _place: place };
+                    let connection =
+                        self.clone().connection(client, snapshot, Arc::clone(&app), tls);
+                    self.connections.spawn(connection);
+                }
+                // Closed before it costs anything.
+                Err(full) => self.connection_refused(full, address),
+            }
         }
     }
 
     /// One connection, from the first byte to the last, under the configuration at its accept.
-    async fn connection<A>(
-        self,
-        socket: AcceptedSocket,
-        address: Option<SocketAddr>,
-        app: Arc<A>,
-        tls: Tls,
-    ) where
+    async fn connection<A>(self, client: Client, snapshot: Arc<Snapshot>, app: Arc<A>, tls: Tls)
+    where
         A: HttpServerApp + Send + Sync + 'static,
     {
         let _open = self.metrics.connection_opened();
-        let snapshot = self.current.load_full();
+        let Client { socket, address, _place } = client;
         let acceptor = match tls {
             Tls::Off => None,
             Tls::BySnapshot => snapshot.tls.as_ref().map(|tls| tls.acceptor.clone()),
         };
+        let demanded = acceptor.as_ref().map(|_| snapshot.client_certificate());
         let limits = snapshot.limits().clone();
         drop(snapshot);
-        let io = SocketIo::new(socket);
+        let io = SocketIo::new(socket, limits.write_timeout);
         let deadline = Arc::clone(&io.deadline);
-        let peer = Arc::new(Peer::new(address, acceptor.is_some(), Arc::clone(&deadline)));
+        let peer = Arc::new(Peer::new(address, demanded, Arc::clone(&deadline)));
         deadline.arm(limits.handshake_timeout);
         let mut stopping = self.stopping.clone();
         let transport = tokio::select! {
@@ -274,6 +301,22 @@ impl Service {
                 connection::serve(&app, transport, peer, &limits, &self.stopping).await;
             }
             Err(error) => self.handshake_failed(&error, &peer),
+        }
+    }
+
+    /// What is configured, as far as there are descriptors for it.
+    fn room(&self, limits: &Limits) -> Room {
+        Room {
+            total: limits.max_connections.min(self.affordable),
+            per_source: limits.max_connections_per_address,
+        }
+    }
+
+    fn connection_refused(&self, full: Full, address: Option<SocketAddr>) {
+        self.metrics.connection_refused(full.reason());
+        if let Some(suppressed) = self.refusals_logged.admit(full.reason()) {
+            let remote = address.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(reason = full.reason(), remote, suppressed, "Connection refused");
         }
     }
 

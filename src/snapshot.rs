@@ -12,7 +12,7 @@ use openssl::hash::MessageDigest;
 use openssl::x509::X509Ref;
 
 use crate::auth::{PublicPaths, Users};
-use crate::config::{Config, Finding, Limits, Severity, Tls};
+use crate::config::{ClientCertificate, Config, Finding, Limits, Severity, Tls};
 use crate::load::Loaded;
 use crate::rate_limit::RateLimiter;
 use crate::tls::material::Identity;
@@ -90,7 +90,10 @@ impl Snapshot {
                 TlsSnapshot::new(tls, identity, config.http.http2)
                     .map_err(|error| rejected(error.to_string()))?,
             ),
-            _ => None,
+            (Some(_), None) => {
+                return Err(rejected("tls_server_config: no certificate was loaded".to_owned()));
+            }
+            (None, _) => None,
         };
         let headers = config
             .http
@@ -121,9 +124,9 @@ impl Snapshot {
         self.tls.is_some() && self.config.http.http2
     }
 
-    /// Whether a stranger is kept out at all, by password or by client certificate.
-    pub fn authenticates(&self) -> bool {
-        self.config.authenticates()
+    /// What every new client must show in its handshake.
+    pub fn client_certificate(&self) -> ClientCertificate {
+        self.config.client_certificate()
     }
 
     pub fn certificate_expiry(&self) -> Option<Expiry> {

@@ -1,16 +1,36 @@
 //! Who may pass: reads the credentials out of header bytes, decides, and hands out a [`Permit`].
 //!
-//! Owns the cache of passwords that were right and the threads that run bcrypt. Knows nothing of
+//! Owns the cache of passwords that were right, the table of addresses that were wrong, and the
+//! threads that run bcrypt. Knows nothing of
 //! HTTP sessions beyond the bytes of one header.
 
+mod attempts;
 mod basic;
 mod bcrypt_hash;
 mod users;
 mod verifier;
 
+use std::time::Duration;
+
 pub use basic::Credentials;
 pub use users::Users;
 pub use verifier::Verifier;
+
+use crate::source::Source;
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    pub source: Source,
+    /// How many wrong passwords that address may send without having to wait.
+    pub max_failures: u32,
+    /// Whether its connection has shown what is demanded of clients now: one that was opened under
+    /// an earlier configuration may not have.
+    pub certified: bool,
+}
+
+/// Identifies user, hash and password; keyed, so that it tells nothing outside this process.
+type Digest = [u8; 32];
 
 /// Evidence that a request was authorized. Only this module makes one, and the step that picks an
 /// upstream takes one: a forgotten check does not compile into a proxied request.
@@ -29,6 +49,10 @@ pub enum Denial {
     WrongCredentials,
     /// Too many passwords are waiting to be checked.
     Busy,
+    /// Too many wrong passwords came from this address; with the time until it may try again.
+    TooManyFailures(Duration),
+    /// The connection is from before client certificates were demanded.
+    NotCertified,
 }
 
 impl Denial {
@@ -39,19 +63,22 @@ impl Denial {
             Denial::Malformed => "malformed credentials",
             Denial::WrongCredentials => "wrong credentials",
             Denial::Busy => "too many logins in progress",
+            Denial::TooManyFailures(_) => "too many wrong credentials",
+            Denial::NotCertified => "connection from before client certificates were demanded",
         }
     }
 }
 
-/// Decide by the users of the snapshot. No users means no authentication, as the
-/// exporter-toolkit has it.
+/// Decide by the users of the snapshot. No users means no authentication here, as the
+/// exporter-toolkit has it: whatever else is demanded was demanded in the handshake.
 pub async fn authorize(
     users: &Users,
     verifier: &Verifier,
+    origin: Origin,
     authorization: &[&[u8]],
 ) -> Result<Permit, Denial> {
     if users.is_empty() {
-        return Ok(Permit(()));
+        return if origin.certified { Ok(Permit(())) } else { Err(Denial::NotCertified) };
     }
     let header = match authorization {
         [] => return Err(Denial::NoCredentials),
@@ -59,7 +86,7 @@ pub async fn authorize(
         _ => return Err(Denial::Malformed),
     };
     let credentials = Credentials::parse(header).ok_or(Denial::Malformed)?;
-    users.check(credentials, verifier).await
+    users.check(credentials, verifier, origin).await
 }
 
 /// For a path that the configuration declares public (`proxy.public_paths`).

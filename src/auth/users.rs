@@ -14,10 +14,8 @@ use sha2::Sha256;
 
 use super::bcrypt_hash::{self, BcryptHash};
 use super::verifier::Verifier;
-use super::{Credentials, Denial, Permit};
+use super::{Credentials, Denial, Digest, Origin, Permit};
 use crate::config::User;
-
-type Digest = [u8; 32];
 
 struct Entry {
     hash_text: String,
@@ -72,6 +70,7 @@ impl Users {
         &self,
         credentials: Credentials,
         verifier: &Verifier,
+        origin: Origin,
     ) -> Result<Permit, Denial> {
         let entry = self.by_name.get(credentials.user()).cloned();
         let hash_text = entry.as_ref().map_or("", |entry| &entry.hash_text);
@@ -80,16 +79,14 @@ impl Users {
             return Ok(Permit(()));
         }
         let highest_cost = self.highest_cost;
-        let matched = verifier
-            .run(move || match entry {
-                Some(entry) => entry.verify(credentials.password(), digest, highest_cost),
-                None => {
-                    bcrypt_hash::burn(highest_cost, credentials.password());
-                    false
-                }
-            })
-            .await
-            .map_err(|_| Denial::Busy)?;
+        let task = move || match entry {
+            Some(entry) => entry.verify(credentials.password(), digest, highest_cost),
+            None => {
+                bcrypt_hash::burn(highest_cost, credentials.password());
+                false
+            }
+        };
+        let matched = verifier.verify(digest, origin, task).await?;
         if matched { Ok(Permit(())) } else { Err(Denial::WrongCredentials) }
     }
 }
@@ -107,8 +104,7 @@ impl Entry {
     /// user's hash, so that time tells nothing of who exists (the toolkit's fixed cost-10 dummy
     /// does).
     fn verify(&self, password: &[u8], digest: Digest, highest_cost: u32) -> bool {
-        // A scraper that opens many connections at once sends the same password on each; one
-        // bcrypt run answers for all that waited.
+        // Another attempt with the same password may have ended since this one was queued.
         if self.remembers(&digest) {
             return true;
         }

@@ -1,78 +1,162 @@
-//! The threads that run bcrypt, so that the IO threads never do.
+//! The threads that run bcrypt, so that the IO threads never do, and the queue before them.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Jobs that may wait. At cost 10 (about 50 ms) on one core a full queue is answered within
-/// 13 s; what comes beyond is told to come back later instead of growing the memory.
-const QUEUE_LEN: usize = 256;
+use super::attempts::{Attempt, Attempts};
+use super::{Denial, Digest, Origin};
+
+/// Attempts of one lane that may wait. What comes beyond is told to come back later instead of
+/// growing the memory.
+const LANE_LEN: usize = 256;
 
 /// Half the cores, so that a flood of wrong passwords leaves the other half to scrapes.
 fn thread_count() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
+/// Connections that may wait for one attempt; a scraper that opens many at once sends the same
+/// password on each.
+const MAX_WAITING: usize = 1024;
+
 /// Below everything else this process does: a login may wait, a scrape may not.
 const NICE: libc::c_int = 10;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Task = Box<dyn FnOnce() -> bool + Send>;
 
-/// A bounded queue of bcrypt work in front of a few threads of low priority, which start with the
-/// first job: a guard without users has none.
-#[derive(Default)]
-pub struct Verifier {
-    queue: OnceLock<SyncSender<Job>>,
+struct Job {
+    key: Digest,
+    attempt: Attempt,
+    task: Task,
 }
 
-/// No room for another job.
-#[derive(Debug)]
-pub struct Overloaded;
+/// A few threads of low priority behind a bounded queue. They start with the first attempt: a guard
+/// without users has none.
+#[derive(Default)]
+pub struct Verifier {
+    queue: Arc<Queue>,
+    attempts: Arc<Attempts>,
+    threads: OnceLock<()>,
+}
+
+#[derive(Default)]
+struct Queue {
+    lanes: Mutex<Lanes>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Lanes {
+    /// Of addresses that have not failed lately: these go first, so that a right password is never
+    /// behind wrong ones.
+    calm: VecDeque<Job>,
+    suspect: VecDeque<Job>,
+    /// Who waits for which attempt. Many connections with the same password wait for one.
+    waiting: HashMap<Digest, Vec<oneshot::Sender<bool>>>,
+}
 
 impl Verifier {
-    /// Run `task` on a bcrypt thread. A task whose caller is gone by the time its turn comes is
-    /// skipped.
-    pub async fn run<T: Send + 'static>(
+    /// Whether `task` finds the password right. An attempt that nobody waits for any more by the
+    /// time its turn comes is skipped.
+    pub async fn verify(
         &self,
-        task: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Overloaded> {
+        key: Digest,
+        origin: Origin,
+        task: impl FnOnce() -> bool + Send + 'static,
+    ) -> Result<bool, Denial> {
+        self.threads.get_or_init(|| start(&self.queue));
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move || {
-            if !reply.is_closed() {
-                // The caller may leave while the task runs; then nobody wants the answer.
-                let _ = reply.send(task());
+        {
+            let mut lanes = self.queue.lock();
+            match lanes.waiting.get_mut(&key) {
+                Some(waiting) if waiting.len() >= MAX_WAITING => return Err(Denial::Busy),
+                Some(waiting) => waiting.push(reply),
+                None => {
+                    let attempt = self.attempts.begin(origin.source, origin.max_failures)?;
+                    lanes.enqueue(Job { key, attempt, task: Box::new(task) }, reply)?;
+                    self.queue.more.notify_one();
+                }
             }
-        });
-        self.queue.get_or_init(start).try_send(job).map_err(|_| Overloaded)?;
-        answer.await.map_err(|_| Overloaded)
+        }
+        answer.await.map_err(|_| Denial::Busy)
+    }
+}
+
+impl Lanes {
+    fn enqueue(&mut self, job: Job, reply: oneshot::Sender<bool>) -> Result<(), Denial> {
+        let lane = if job.attempt.is_suspect() { &mut self.suspect } else { &mut self.calm };
+        if lane.len() >= LANE_LEN {
+            return Err(Denial::Busy);
+        }
+        self.waiting.insert(job.key, vec![reply]);
+        lane.push_back(job);
+        Ok(())
+    }
+
+    /// The next job that somebody waits for.
+    fn next(&mut self) -> Option<Job> {
+        loop {
+            let job = self.calm.pop_front().or_else(|| self.suspect.pop_front())?;
+            let waiting = self.waiting.get(&job.key);
+            if waiting.is_some_and(|waiting| waiting.iter().any(|reply| !reply.is_closed())) {
+                return Some(job);
+            }
+            self.waiting.remove(&job.key);
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Job {
+        let mut lanes = self.lock();
+        loop {
+            if let Some(job) = lanes.next() {
+                return job;
+            }
+            lanes = self.more.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn answer(&self, key: &Digest, matched: bool) {
+        for reply in self.lock().waiting.remove(key).unwrap_or_default() {
+            // The caller may have left; then nobody wants the answer.
+            let _ = reply.send(matched);
+        }
     }
 }
 
 /// Should the system refuse a thread, the others do the work; should it refuse all, every login
-/// is answered as overloaded.
-fn start() -> SyncSender<Job> {
-    let (queue, jobs) = sync_channel::<Job>(QUEUE_LEN);
-    let jobs = Arc::new(Mutex::new(jobs));
+/// waits until its client leaves.
+fn start(queue: &Arc<Queue>) {
     for index in 0..thread_count() {
-        let jobs = Arc::clone(&jobs);
+        let queue = Arc::clone(queue);
         let thread = std::thread::Builder::new().name(format!("bcrypt-{index}"));
-        if let Err(error) = thread.spawn(move || work(&jobs)) {
+        if let Err(error) = thread.spawn(move || work(&queue)) {
             tracing::error!(err = %error, "Cannot start a bcrypt thread");
         }
     }
-    queue
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(queue: &Queue) -> ! {
     // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux. A refusal
     // leaves the priority as it was, which is only slower for others.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match job {
-            Ok(job) => job(),
-            Err(_) => return,
+        let Job { key, mut attempt, task } = queue.next();
+        // A panic, which bcrypt has none of, must leave nobody waiting.
+        let matched = catch_unwind(AssertUnwindSafe(task)).unwrap_or(false);
+        if !matched {
+            attempt.failed(key);
         }
+        // Counted before it is answered: the next attempt of this client must know.
+        drop(attempt);
+        queue.answer(&key, matched);
     }
 }

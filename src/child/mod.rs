@@ -20,6 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::AbortHandle;
 
 use crate::metrics::Metrics;
+use crate::process::limits::Inherited;
 use crate::proxy::Upstream;
 use backoff::Backoff;
 pub use readiness::Readiness;
@@ -46,6 +47,8 @@ pub struct ChildCommand {
     /// The program and its arguments; not empty.
     pub words: Vec<OsString>,
     pub restart: Restart,
+    /// What it may use; the guard changed some for itself.
+    pub limits: Inherited,
 }
 
 enum State {
@@ -55,6 +58,12 @@ enum State {
         group: Group,
         since: Instant,
         probe: AbortHandle,
+    },
+    /// It has ended; what it started is still to be ended.
+    Ending {
+        group: Group,
+        status: ExitStatus,
+        ran_for: Duration,
     },
     /// It failed and is to be started again.
     Waiting {
@@ -103,7 +112,7 @@ impl Supervisor {
         let Some(command) = &self.command else {
             return Ok(());
         };
-        match Group::spawn(&command.words) {
+        match Group::spawn(&command.words, command.limits) {
             Ok(group) => {
                 let program = command.words.first().map(|word| word.display().to_string());
                 tracing::info!(program, pid = group.pid(), "Started the exporter");
@@ -138,16 +147,15 @@ impl Supervisor {
                 State::Waiting { until, .. } => {
                     let until = *until;
                     tokio::select! {
-                        _ = self.child_ended.recv() => { self.reap(); }
+                        _ = self.child_ended.recv() => self.reap(),
                         () = tokio::time::sleep_until(until.into()) => self.start_again(),
                     }
                 }
                 State::Absent | State::Running { .. } => {
                     self.child_ended.recv().await;
-                    if let Some(status) = self.reap() {
-                        self.ended(status).await;
-                    }
+                    self.reap();
                 }
+                State::Ending { .. } => self.end_descendants().await,
                 State::Ended(status) => return exit_code(*status),
             }
         }
@@ -155,68 +163,64 @@ impl Supervisor {
 
     /// End the child: `how` first, SIGKILL at `kill_at` or when `urged` is ready. The exit code.
     pub async fn stop(&mut self, how: SignalKind, kill_at: Instant, urged: impl Future) -> u8 {
-        let State::Running { group, .. } = &self.state else {
-            return match &self.state {
-                State::Waiting { last, .. } | State::Ended(last) => exit_code(*last),
-                State::Running { .. } | State::Absent => 0,
-            };
-        };
-        let group = *group;
-        group.signal(how.as_raw_value());
-        let mut status = None;
-        {
-            let mut impatient = std::pin::pin!(async {
+        if let State::Running { group, .. } = &self.state {
+            let group = *group;
+            group.signal(how.as_raw_value());
+            let impatient = async {
                 tokio::select! {
                     () = tokio::time::sleep_until(kill_at.into()) => {}
                     _ = urged => {}
                 }
-            });
-            while status.is_none() {
-                tokio::select! {
-                    _ = self.child_ended.recv() => status = self.reap(),
-                    () = &mut impatient => break,
-                }
+            };
+            tokio::select! {
+                () = self.until_ended() => {}
+                () = impatient => {}
             }
+            self.kill().await;
         }
-        if status.is_none() {
-            tracing::warn!(pid = group.pid(), "The exporter did not end in time, killing it");
-            group.signal(libc::SIGKILL);
-            status = tokio::time::timeout(KILL_PATIENCE, async {
-                loop {
-                    self.child_ended.recv().await;
-                    if let Some(status) = self.reap() {
-                        return status;
-                    }
-                }
-            })
-            .await
-            .ok();
+        self.end_descendants().await;
+        match &self.state {
+            State::Waiting { last, .. } | State::Ended(last) => exit_code(*last),
+            State::Running { .. } => exit_code(ExitStatus::from_raw(libc::SIGKILL)),
+            State::Absent | State::Ending { .. } => 0,
         }
-        let status = status.unwrap_or_else(|| ExitStatus::from_raw(libc::SIGKILL));
-        self.ended(status).await;
-        exit_code(status)
     }
 
-    /// Reap whatever has ended; how the child ended, if it did.
-    fn reap(&mut self) -> Option<ExitStatus> {
+    async fn until_ended(&mut self) {
+        while matches!(self.state, State::Running { .. }) {
+            self.child_ended.recv().await;
+            self.reap();
+        }
+    }
+
+    /// Of a child that is still there.
+    async fn kill(&mut self) {
+        // It may have ended just now.
+        self.reap();
+        if let State::Running { group, .. } = &self.state {
+            tracing::warn!(pid = group.pid(), "The exporter did not end in time, killing it");
+            group.signal(libc::SIGKILL);
+            if tokio::time::timeout(KILL_PATIENCE, self.until_ended()).await.is_err() {
+                tracing::error!("The exporter cannot be ended");
+            }
+        }
+    }
+
+    /// Reap whatever has ended, and take note if the child has.
+    fn reap(&mut self) {
         let child = match &self.state {
             State::Running { group, .. } => Some(group.pid()),
             _ => None,
         };
-        let mut ended = None;
         for (pid, status) in descendants::reap() {
             if Some(pid) == child {
-                ended = Some(status);
+                self.ended(status);
             }
         }
-        ended
     }
 
-    /// The child is gone: end what it left behind, and decide what next.
-    async fn ended(&mut self, status: ExitStatus) {
-        let State::Running { group, since, probe } = &self.state else {
-            return;
-        };
+    fn ended(&mut self, status: ExitStatus) {
+        let State::Running { group, since, probe } = &self.state else { return };
         probe.abort();
         self.readiness.set(false);
         if status.success() {
@@ -224,8 +228,13 @@ impl Supervisor {
         } else {
             tracing::warn!(pid = group.pid(), %status, "The exporter ended");
         }
-        let ran_for = since.elapsed();
-        descendants::end_all(*group).await;
+        self.state = State::Ending { group: *group, status, ran_for: since.elapsed() };
+    }
+
+    /// End what the child left behind, and decide what next.
+    async fn end_descendants(&mut self) {
+        let State::Ending { group, status, ran_for } = self.state else { return };
+        descendants::end_all(group).await;
         let on_failure =
             self.command.as_ref().is_some_and(|command| command.restart == Restart::OnFailure);
         self.state = if on_failure && !status.success() {

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::process::limits::Inherited;
+
 pub type Pid = libc::pid_t;
 
 /// The exit codes of shells and env(1) for a command that could not be started.
@@ -30,7 +32,7 @@ pub struct Group(Pid);
 
 impl Group {
     /// Standard input, output and error are the guard's own, untouched.
-    pub fn spawn(words: &[OsString]) -> io::Result<Self> {
+    pub fn spawn(words: &[OsString], limits: Inherited) -> io::Result<Self> {
         let (program, args) = words
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
@@ -46,7 +48,7 @@ impl Group {
         let guard = own_pid();
         // SAFETY: between fork and exec only system calls are made, no memory is allocated and no
         // lock is taken.
-        unsafe { command.pre_exec(move || prepare(guard)) };
+        unsafe { command.pre_exec(move || prepare(guard, limits)) };
         // Not waited for here: `descendants::reap` does.
         let child = command.spawn()?;
         Pid::try_from(child.id()).map(Self).map_err(io::Error::other)
@@ -76,7 +78,8 @@ fn own_pid() -> Pid {
 }
 
 /// Runs in the child before exec.
-fn prepare(guard: Pid) -> io::Result<()> {
+fn prepare(guard: Pid, limits: Inherited) -> io::Result<()> {
+    limits.restore()?;
     // SAFETY: system calls without pointers.
     unsafe {
         if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {

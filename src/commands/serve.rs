@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::child::ChildCommand;
 use crate::cli::{ProcessArgs, ServeArgs};
 use crate::net::{Bound, ListenAddress};
+use crate::process::limits::Inherited;
 use crate::proxy::Upstream;
 use crate::reload;
 use crate::server::{self, Plan};
@@ -14,7 +15,7 @@ const NO_CONFIG: &str = "no --web.config.file: an exporter must not be opened to
      accident. `exporter-guard init --directory DIR` makes a key, a certificate and a \
      configuration; `exporter-guard quickstart` does that and starts";
 
-pub fn run(args: ServeArgs) -> Result<u8, String> {
+pub fn run(args: ServeArgs, inherited: Inherited) -> Result<u8, String> {
     let file = args.web_config.as_deref().ok_or(NO_CONFIG)?;
     telemetry::init_log(args.process.log_level, args.process.log_format);
     let listeners = if args.systemd_socket {
@@ -27,8 +28,11 @@ pub fn run(args: ServeArgs) -> Result<u8, String> {
                     --web.listen-address"
             .to_owned());
     }
-    let command = (!args.exporter.is_empty())
-        .then_some(ChildCommand { words: args.exporter, restart: args.restart });
+    let command = (!args.exporter.is_empty()).then_some(ChildCommand {
+        words: args.exporter,
+        restart: args.restart,
+        limits: inherited,
+    });
     start(file, listeners, args.upstream, command, &args.process)
 }
 

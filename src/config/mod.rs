@@ -24,7 +24,7 @@ pub use self::proxy::{Limits, Proxy};
 pub use self::rate_limit::RateLimit;
 pub use self::secret::Secret;
 pub use self::sources::Sources;
-pub use self::tls::{CipherSuite, ClientAuth, Curve, Material, Tls, TlsVersion};
+pub use self::tls::{CipherSuite, ClientAuth, ClientCertificate, Curve, Material, Tls, TlsVersion};
 pub use self::users::{PasswordHash, User};
 
 use self::document::Document;
@@ -45,18 +45,22 @@ pub struct Config {
     pub declared: Declared,
 }
 
-/// What the file says by an explicit empty section (`{}`): that a protection is meant to be off.
-/// An absent or null section says nothing.
+/// What the file says in so many words of a protection that is off: an empty section (`{}`), an
+/// empty list, a type. What is absent or null says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
     pub tls_explicitly_off: bool,
     pub users_explicitly_none: bool,
+    /// The file has this key.
+    pub client_auth_type: bool,
+    /// The file has this key.
+    pub client_allowed_sans: bool,
 }
 
 impl Config {
-    /// Whether a stranger is kept out, by password or by client certificate.
-    pub fn authenticates(&self) -> bool {
-        !self.users.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.client_auth.is_required())
+    /// What every client must show before its first request.
+    pub fn client_certificate(&self) -> ClientCertificate {
+        self.tls.as_ref().map_or(ClientCertificate::Optional, |tls| tls.client_auth.certificate())
     }
 }
 
@@ -120,6 +124,8 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
     let declared = Declared {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
         users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
+        client_auth_type: tls_node.is_some_and(|node| node.has("client_auth_type")),
+        client_allowed_sans: tls_node.is_some_and(|node| node.has("client_allowed_sans")),
     };
     let findings = Findings::from_problems(path, document, problems);
     let tls = tls.into_option();

@@ -2,6 +2,7 @@
 
 use super::document::NodePath;
 use super::findings::Problems;
+use super::secret::presentable;
 
 /// One value of the document.
 #[derive(Debug)]
@@ -63,6 +64,12 @@ impl Node {
         matches!(&self.kind, Kind::Mapping(entries) if entries.is_empty())
     }
 
+    /// Whether it is a mapping in which this key has a value.
+    pub fn has(&self, key: &str) -> bool {
+        let Kind::Mapping(entries) = &self.kind else { return false };
+        entries.iter().any(|entry| entry.key == key && !matches!(entry.value.kind, Kind::Null))
+    }
+
     /// The mapping called `name`, with only `allowed` keys, each once.
     pub fn section<'n>(
         &'n self,
@@ -75,8 +82,8 @@ impl Node {
             if !allowed.contains(&entry.key.as_str()) {
                 let place = if name.is_empty() { "" } else { ": " };
                 let message = format!(
-                    "{name}{place}unknown key {:?}; known are {}",
-                    entry.key,
+                    "{name}{place}unknown key {}; known are {}",
+                    presentable(&entry.key),
                     allowed.join(", ")
                 );
                 problems.error_at(&entry.key_path, message);
@@ -101,7 +108,10 @@ impl Node {
                 let place = if name.is_empty() { "" } else { ": " };
                 problems.error_at(
                     &entry.key_path,
-                    format!("{name}{place}duplicate key {:?}; remove one of the two", entry.key),
+                    format!(
+                        "{name}{place}duplicate key {}; remove one of the two",
+                        presentable(&entry.key)
+                    ),
                 );
             } else {
                 unique.push(entry);

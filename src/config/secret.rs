@@ -27,3 +27,15 @@ impl fmt::Debug for Secret {
         f.write_str("<secret>")
     }
 }
+
+/// Text of the file as a message may show it: not when it looks like a hash or a key that got into
+/// the wrong place.
+pub fn presentable(text: &str) -> String {
+    let secret = text.contains("$2") || is_pem(text);
+    if secret { "(not shown: it looks like a secret)".to_owned() } else { format!("{text:?}") }
+}
+
+/// Whether it is the content of a PEM file rather than its name.
+pub fn is_pem(text: &str) -> bool {
+    text.contains("-----BEGIN") || text.contains('\n')
+}

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::findings::Problems;
 use super::node::{Entry, Node};
-use super::secret::Secret;
+use super::secret::{Secret, presentable};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -42,7 +42,10 @@ pub(super) fn validate(node: Option<&Node>, problems: &mut Problems) -> Vec<User
 }
 
 fn user(entry: &Entry, problems: &mut Problems) -> Option<User> {
-    let place = format!("basic_auth_users.{}", entry.key);
+    let place = match presentable(&entry.key) {
+        name if name.starts_with('(') => format!("basic_auth_users {name}"),
+        _ => format!("basic_auth_users.{}", entry.key),
+    };
     let text = entry.value.string(&place, problems)?;
     match PasswordHash::parse(text) {
         Ok(hash) => {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,14 +11,17 @@ use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::protocols::{ALPN, Ssl};
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::deadline::Deadline;
 use super::gate::{Gate, HeadError, Transport};
-use crate::config::Limits;
+use crate::config::{ClientCertificate, Limits};
 
 /// pingora needs some keep-alive time to keep a connection; the gate's deadline is what counts.
 const ENGINE_KEEPALIVE_SECS: u64 = 3600;
+
+/// pingora runs shorter timers on a thread of its own that wakes 100 times a second for ever.
+const SHORTEST_ENGINE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a client has to see GOAWAY, and to send what it had begun, before its idle connection
 /// is closed.
@@ -31,13 +33,37 @@ pub struct Peer {
     /// `None` on a unix socket.
     pub address: Option<SocketAddr>,
     pub tls: bool,
+    /// What it has shown in its handshake, by the configuration at that time.
+    pub certificate: ClientCertificate,
     /// For the head of an HTTP/1 request.
-    deadline: Arc<Deadline>,
+    head: Arc<Deadline>,
+    /// For the body of a request; each HTTP/2 stream has a peer, and so a deadline, of its own.
+    body: Deadline,
 }
 
 impl Peer {
-    pub fn new(address: Option<SocketAddr>, tls: bool, deadline: Arc<Deadline>) -> Self {
-        Self { address, tls, deadline }
+    /// `tls`: what is demanded of clients; `None` without TLS.
+    pub fn new(
+        address: Option<SocketAddr>,
+        tls: Option<ClientCertificate>,
+        head: Arc<Deadline>,
+    ) -> Self {
+        Self {
+            address,
+            tls: tls.is_some(),
+            certificate: tls.unwrap_or(ClientCertificate::Optional),
+            head,
+            body: Deadline::new(),
+        }
+    }
+
+    /// To be called once the whole body of a request has come.
+    pub fn body_ended(&self) {
+        self.body.disarm();
+    }
+
+    fn for_stream(&self) -> Self {
+        Self { head: Arc::clone(&self.head), body: Deadline::new(), ..*self }
     }
 }
 
@@ -58,7 +84,7 @@ tokio::task_local! {
 /// for it is off. Who asks.
 pub fn request_begins() -> Arc<Peer> {
     PEER.with(|peer| {
-        peer.deadline.disarm();
+        peer.head.disarm();
         Arc::clone(peer)
     })
 }
@@ -73,18 +99,20 @@ pub async fn serve<A>(
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let gate = Gate::new(transport, Arc::clone(&peer.deadline));
+    let gate = Gate::new(transport, Arc::clone(&peer.head));
     if matches!(gate.selected_alpn_proto(), Some(ALPN::H2)) {
         // Boxed, so that HTTP/1.1 connections do not carry its space.
         Box::pin(serve_http2(app, gate, peer, limits, shutdown)).await;
     } else {
-        PEER.scope(peer, serve_http1(app, Box::new(gate), limits, shutdown)).await;
+        let scope = Arc::clone(&peer);
+        PEER.scope(scope, serve_http1(app, Box::new(gate), &peer, limits, shutdown)).await;
     }
 }
 
 async fn serve_http1<A>(
     app: &Arc<A>,
     mut gate: Box<Gate>,
+    peer: &Peer,
     limits: &Limits,
     shutdown: &ShutdownWatch,
 ) where
@@ -95,7 +123,14 @@ async fn serve_http1<A>(
             refuse(&mut gate, error).await;
             return;
         }
-        let Some(reused) = request(app, gate, shutdown).await else { return };
+        if gate.body_follows() {
+            peer.body.arm(limits.body_timeout);
+        }
+        let reused = tokio::select! {
+            reused = request(app, gate, shutdown) => reused,
+            () = peer.body.passed() => return,
+        };
+        let Some(reused) = reused else { return };
         let (stream, _) = reused.consume();
         let Some(reclaimed) = Gate::reclaim(stream) else { return };
         gate = reclaimed;
@@ -121,15 +156,13 @@ async fn read_head(
     limits: &Limits,
     mut shutdown: ShutdownWatch,
 ) -> Result<(), HeadError> {
-    if !gate.has_buffered() {
-        tokio::select! {
-            biased;
-            first = gate.first_byte() => first?,
-            // A sender that is gone means that the guard stops, too.
-            _ = shutdown.wait_for(|stop| *stop) => return Err(HeadError::Idle),
-        }
-        gate.deadline().arm(limits.header_timeout);
+    tokio::select! {
+        biased;
+        first = gate.first_byte() => first?,
+        // A sender that is gone means that the guard stops, too.
+        _ = shutdown.wait_for(|stop| *stop) => return Err(HeadError::Idle),
     }
+    gate.deadline().arm(limits.header_timeout);
     gate.next_head(limits.max_header_bytes).await
 }
 
@@ -161,74 +194,73 @@ async fn serve_http2<A>(
 {
     gate.open();
     gate.deadline().arm(limits.header_timeout);
-    let activity = Arc::new(Activity {
-        streams: AtomicUsize::new(0),
-        quiet: Notify::new(),
-        deadline: Arc::clone(gate.deadline()),
-        idle_timeout: limits.idle_timeout,
-    });
+    let (streams, open) = watch::channel(0);
     let connection = Arc::new(Http2Connection {
         app: Arc::clone(app),
-        activity: Arc::clone(&activity),
+        streams,
+        deadline: Arc::clone(gate.deadline()),
         peer,
+        body_timeout: limits.body_timeout,
+        write_timeout: limits.write_timeout.max(SHORTEST_ENGINE_TIMEOUT),
         max_header_bytes: limits.max_header_bytes,
     });
     tokio::select! {
         _ = connection.process_new(Box::new(gate), shutdown) => {}
-        () = activity.over(shutdown.clone()) => {}
+        () = over(open.clone(), shutdown.clone()) => {}
+        () = idle(open, limits.idle_timeout) => {}
     }
 }
 
-/// Gives every stream of an HTTP/2 connection its context, and the connection its deadlines.
+/// Until the guard stops and no stream is open any more. The engine's own end waits for the client
+/// to acknowledge GOAWAY, which one that is gone never does.
+async fn over(mut open: watch::Receiver<usize>, mut shutdown: ShutdownWatch) {
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(GOAWAY_LINGER).await;
+        if *open.borrow() == 0 || open.wait_for(|open| *open == 0).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Until no stream has been open for so long.
+async fn idle(mut open: watch::Receiver<usize>, idle_timeout: Duration) {
+    // The sender lives as long as the connection.
+    while open.wait_for(|open| *open == 0).await.is_ok() {
+        let begun = open.wait_for(|open| *open > 0);
+        if tokio::time::timeout(idle_timeout, begun).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives every stream of an HTTP/2 connection its context and its deadlines.
 struct Http2Connection<A> {
     app: Arc<A>,
-    activity: Arc<Activity>,
+    /// How many are open.
+    streams: watch::Sender<usize>,
+    /// For the first request.
+    deadline: Arc<Deadline>,
     peer: Arc<Peer>,
+    body_timeout: Duration,
+    write_timeout: Duration,
     max_header_bytes: usize,
 }
 
-/// Arms the idle deadline whenever no stream is open.
-struct Activity {
-    streams: AtomicUsize,
-    /// Told when the last stream ends.
-    quiet: Notify,
-    deadline: Arc<Deadline>,
-    idle_timeout: Duration,
-}
+struct ActiveStream<'a>(&'a watch::Sender<usize>);
 
-impl Activity {
-    /// Until the guard stops and nothing runs any more. The engine's own end waits for the client
-    /// to acknowledge GOAWAY, which one that is gone never does.
-    async fn over(&self, mut shutdown: ShutdownWatch) {
-        if shutdown.wait_for(|stop| *stop).await.is_err() {
-            return;
-        }
-        loop {
-            tokio::time::sleep(GOAWAY_LINGER).await;
-            if self.streams.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            self.quiet.notified().await;
-        }
+impl<'a> ActiveStream<'a> {
+    fn begin(streams: &'a watch::Sender<usize>) -> Self {
+        streams.send_modify(|open| *open += 1);
+        Self(streams)
     }
 }
 
-struct ActiveStream(Arc<Activity>);
-
-impl ActiveStream {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.streams.fetch_add(1, Ordering::AcqRel);
-        activity.deadline.disarm();
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for ActiveStream {
+impl Drop for ActiveStream<'_> {
     fn drop(&mut self) {
-        if self.0.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.deadline.arm(self.0.idle_timeout);
-            self.0.quiet.notify_one();
-        }
+        self.0.send_modify(|open| *open -= 1);
     }
 }
 
@@ -239,11 +271,20 @@ where
 {
     async fn process_new_http(
         self: &Arc<Self>,
-        session: ServerSession,
+        mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let _stream = ActiveStream::begin(&self.activity);
-        PEER.scope(Arc::clone(&self.peer), self.app.process_new_http(session, shutdown)).await
+        self.deadline.disarm();
+        let _stream = ActiveStream::begin(&self.streams);
+        let peer = Arc::new(self.peer.for_stream());
+        if !session.is_body_empty() {
+            peer.body.arm(self.body_timeout);
+        }
+        session.set_write_timeout(Some(self.write_timeout));
+        tokio::select! {
+            reused = PEER.scope(Arc::clone(&peer), self.app.process_new_http(session, shutdown)) => reused,
+            () = peer.body.passed() => None,
+        }
     }
 
     fn h2_options(&self) -> Option<H2Options> {

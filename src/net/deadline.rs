@@ -34,6 +34,12 @@ impl Deadline {
         self.due_ms.store(DISARMED, Ordering::Relaxed);
     }
 
+    /// Wait until it has passed. It may be disarmed meanwhile, but not armed anew.
+    pub async fn passed(&self) {
+        let mut alarm = Alarm::default();
+        std::future::poll_fn(|cx| alarm.poll_expired(self, cx)).await;
+    }
+
     fn due(&self) -> Option<Instant> {
         match self.due_ms.load(Ordering::Relaxed) {
             DISARMED => None,

@@ -98,27 +98,37 @@ impl Gate {
     }
 
     /// Whether bytes of a request have come already.
-    pub fn has_buffered(&self) -> bool {
+    fn has_buffered(&self) -> bool {
         !self.buffered.is_empty()
     }
 
-    /// Wait for the first byte of the next request, under the deadline that is armed.
-    pub async fn first_byte(&mut self) -> Result<(), HeadError> {
-        if self.has_buffered() {
-            return Ok(());
-        }
-        std::future::poll_fn(|cx| self.poll_fill(cx)).await.map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => HeadError::Idle,
-            _ => HeadError::Gone,
-        })
+    /// Whether the request that was released last has a body.
+    pub fn body_follows(&self) -> bool {
+        self.release == Release::All
     }
 
-    /// Collect one request head of at most `max_bytes`, under the deadline that is armed, and
+    /// Wait for the first byte of the next request, under the deadline that is armed. Empty lines
+    /// before it do not count (RFC 9112 section 2.2).
+    pub async fn first_byte(&mut self) -> Result<(), HeadError> {
+        loop {
+            self.skip_empty_lines();
+            if self.has_buffered() {
+                return Ok(());
+            }
+            std::future::poll_fn(|cx| self.poll_fill(cx)).await.map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::TimedOut => HeadError::Idle,
+                    _ => HeadError::Gone,
+                }
+            })?;
+        }
+    }
+
+    /// Collect one request head of at most `max_bytes`, whose first byte has come, under the deadline that is armed, and
     /// release it to the engine.
     pub async fn next_head(&mut self, max_bytes: usize) -> Result<(), HeadError> {
         let mut searched = 0;
         loop {
-            self.skip_empty_lines();
             match head::find(&self.buffered, searched) {
                 Head::Complete { len, .. } if len > max_bytes => return Err(HeadError::TooLarge),
                 Head::Complete { body: BodyFraming::Ambiguous, .. } => {
@@ -146,7 +156,6 @@ impl Gate {
         }
     }
 
-    /// RFC 9112 section 2.2: empty lines before a request do not count.
     fn skip_empty_lines(&mut self) {
         let empty = self.buffered.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.buffered.drain(..empty);

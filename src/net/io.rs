@@ -18,9 +18,6 @@ use super::listener::AcceptedSocket;
 /// in one system call instead of four.
 const WRITE_BATCH: usize = 64 * 1024 + 4 * 64;
 
-/// A peer that takes nothing at all for this long is gone.
-const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
-
 /// One accepted socket. Writes are collected until flush, until a batch is full, or until the
 /// connection has nothing to read and so would wait: a response that trickles in trickles out.
 #[derive(Debug)]
@@ -32,12 +29,14 @@ pub struct SocketIo {
     written: usize,
     pub deadline: Arc<Deadline>,
     alarm: Alarm,
-    stall: Alarm,
-    stalled_since: Option<Instant>,
+    /// For each batch that is written.
+    write_timeout: Duration,
+    write_alarm: Alarm,
+    blocked_since: Option<Instant>,
 }
 
 impl SocketIo {
-    pub fn new(socket: AcceptedSocket) -> Self {
+    pub fn new(socket: AcceptedSocket, write_timeout: Duration) -> Self {
         Self {
             socket,
             replay: Vec::new(),
@@ -45,8 +44,9 @@ impl SocketIo {
             written: 0,
             deadline: Arc::new(Deadline::new()),
             alarm: Alarm::default(),
-            stall: Alarm::default(),
-            stalled_since: None,
+            write_timeout,
+            write_alarm: Alarm::default(),
+            blocked_since: None,
         }
     }
 
@@ -84,25 +84,24 @@ impl SocketIo {
         while self.written < self.out.len() {
             match self.poll_write_socket(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(n)) => {
-                    self.written += n;
-                    self.stalled_since = None;
-                }
+                Poll::Ready(Ok(n)) => self.written += n,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    ready!(self.poll_stalled(cx));
+                    ready!(self.poll_too_slow(cx));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
             }
         }
         self.out = Vec::new();
         self.written = 0;
+        self.blocked_since = None;
         Poll::Ready(Ok(()))
     }
 
-    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        self.stall.poll_at(since + WRITE_STALL_LIMIT, cx)
+    /// A peer that takes a byte now and then is no better than one that takes none.
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let since = *self.blocked_since.get_or_insert_with(Instant::now);
+        self.write_alarm.poll_at(since + self.write_timeout, cx)
     }
 }
 

@@ -6,6 +6,7 @@
 //! them to an HTTP application until either side has had enough.
 
 mod address;
+pub mod admission;
 pub mod connection;
 mod deadline;
 mod gate;

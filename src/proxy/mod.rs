@@ -14,16 +14,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::auth::{self, Permit, Verifier};
+use crate::auth::{self, Denial, Origin, Permit, Verifier};
 use crate::metrics::{self, Metrics};
 use crate::net::{self, Peer};
 use crate::snapshot::{Current, Snapshot};
+use crate::source::Source;
 use crate::telemetry::Throttle;
 pub use engine::{Engine, engine};
 use refusal::Refusal;
@@ -61,7 +63,12 @@ impl Guard {
     }
 
     /// Read from top to bottom, this is the security argument.
-    async fn admit(&self, request: &RequestHeader, snapshot: &Snapshot) -> Result<Permit, Refusal> {
+    async fn admit(
+        &self,
+        request: &RequestHeader,
+        snapshot: &Snapshot,
+        peer: &Peer,
+    ) -> Result<Permit, Refusal> {
         if let Some(limiter) = &snapshot.rate_limiter {
             limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
         }
@@ -71,7 +78,14 @@ impl Guard {
         }
         let values: Vec<&[u8]> =
             request.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes()).collect();
-        auth::authorize(&snapshot.users, &self.verifier, &values).await.map_err(Refusal::Denied)
+        let origin = Origin {
+            source: Source::of(peer.address),
+            max_failures: snapshot.limits().max_auth_failures,
+            certified: peer.certificate >= snapshot.client_certificate(),
+        };
+        auth::authorize(&snapshot.users, &self.verifier, origin, &values)
+            .await
+            .map_err(Refusal::Denied)
     }
 
     async fn refuse(
@@ -89,6 +103,9 @@ impl Guard {
                 suppressed,
                 "Request refused"
             );
+        }
+        if matches!(refusal, Refusal::Denied(Denial::NotCertified)) {
+            session.set_keepalive(None);
         }
         respond::refusal(session, &context.snapshot, &refusal).await
     }
@@ -129,7 +146,7 @@ impl ProxyHttp for Guard {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // RFC 9112 section 9.6: a client that has sent its request may close its side.
         session.as_downstream_mut().set_abort_on_close(false);
-        match self.admit(session.req_header(), &context.snapshot).await {
+        match self.admit(session.req_header(), &context.snapshot, &context.peer).await {
             Err(refusal) => {
                 self.refuse(session, context, refusal).await?;
                 Ok(true)
@@ -165,6 +182,19 @@ impl ProxyHttp for Guard {
     ) -> Result<()> {
         let authority = self.upstream.authority();
         headers::forward(request, session.req_header(), &context.peer, authority)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        if end_of_stream {
+            context.peer.body_ended();
+        }
+        Ok(())
     }
 
     async fn response_filter(

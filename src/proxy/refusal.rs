@@ -16,10 +16,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// A full bcrypt queue is the guard's overload, not the client's mistake: 429, so that a
-    /// Prometheus in its midst does not report wrong credentials.
+    /// Prometheus in its midst does not report wrong credentials. A guesser who has to wait gets it,
+    /// too: its password was not looked at.
     pub fn status(&self) -> u16 {
         match self {
-            Refusal::RateLimited(_) | Refusal::Denied(Denial::Busy) => 429,
+            Refusal::RateLimited(_)
+            | Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => 429,
+            // RFC 9110 section 15.5.20: another connection may do.
+            Refusal::Denied(Denial::NotCertified) => 421,
             Refusal::Denied(_) => 401,
             Refusal::BadHost => 400,
         }
@@ -38,6 +42,7 @@ impl Refusal {
         match self.status() {
             429 => "Too Many Requests",
             401 => "Unauthorized",
+            421 => "Misdirected Request: open a new connection, with a client certificate",
             _ => "Bad Request: missing or malformed Host header",
         }
     }
@@ -45,7 +50,9 @@ impl Refusal {
     /// Whole seconds for `Retry-After` (RFC 9110 section 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Refusal::RateLimited(wait) => Some(wait.as_secs().saturating_add(1)),
+            Refusal::RateLimited(wait) | Refusal::Denied(Denial::TooManyFailures(wait)) => {
+                Some(wait.as_secs().saturating_add(1))
+            }
             Refusal::Denied(Denial::Busy) => Some(1),
             Refusal::Denied(_) | Refusal::BadHost => None,
         }

@@ -30,6 +30,9 @@ const CONTENT_CHECK: Duration = Duration::from_secs(30);
 /// After the last event, wait this long for more: a change of several files is one reload.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// Whatever else happens in the directories, a change waits no longer than this.
+const LONGEST_SETTLE: Duration = Duration::from_millis(500);
+
 /// Two reads this far apart must be equal before their content counts.
 const SECOND_READ: Duration = Duration::from_millis(20);
 
@@ -71,7 +74,6 @@ pub struct Initial {
 /// Watch and reload until the returned value is dropped.
 pub struct Reloader {
     messages: Sender<Message>,
-    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Reloader {
@@ -82,7 +84,7 @@ impl Reloader {
     ) -> std::io::Result<Self> {
         let (messages, inbox) = channel();
         let events = messages.clone();
-        let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let watcher = Watcher::new(move |event| {
                 // The thread is gone only when the guard stops.
                 let _ = events.send(Message::FileEvent(event));
@@ -90,7 +92,7 @@ impl Reloader {
             let inbox = Inbox { messages: inbox, put_off: VecDeque::new() };
             Worker::new(initial, current, metrics, watcher).run(inbox);
         })?;
-        Ok(Self { messages, thread: Some(thread) })
+        Ok(Self { messages })
     }
 
     pub fn handle(&self) -> ReloadHandle {
@@ -100,11 +102,9 @@ impl Reloader {
 
 impl Drop for Reloader {
     fn drop(&mut self) {
-        // Either fails only when the thread has ended already.
+        // Fails only when the thread has ended already. Not waited for: it may be reading from a
+        // file system that hangs.
         let _ = self.messages.send(Message::Stop);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -196,19 +196,28 @@ impl Worker {
 
     /// Wait until the writers are done: no event for a while, and no file still being written.
     fn after_settling(&mut self, inbox: &mut Inbox) -> Result<(), String> {
+        let first = Instant::now();
+        let mut settled = first + SETTLE;
         loop {
-            let wait = if self.watcher.being_written() { WRITER_CHECK } else { SETTLE };
+            let now = Instant::now();
+            let wait = if self.watcher.being_written() {
+                WRITER_CHECK
+            } else {
+                settled.min(first + LONGEST_SETTLE).saturating_duration_since(now)
+            };
+            if wait.is_zero() {
+                return self.reload(inbox, Trigger::Change);
+            }
             match inbox.next(wait) {
                 Ok(Message::FileEvent(event)) => {
-                    self.watcher.concerns(&event);
+                    if self.watcher.concerns(&event) {
+                        settled = Instant::now() + SETTLE;
+                    }
                 }
                 Ok(Message::Requested(reply)) => {
                     let result = self.reload(inbox, Trigger::Request);
                     // The one who asked may not be waiting any more.
                     let _ = reply.send(result);
-                }
-                Err(RecvTimeoutError::Timeout) if !self.watcher.being_written() => {
-                    return self.reload(inbox, Trigger::Change);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {

@@ -206,3 +206,14 @@ fn a_unix_socket_that_was_left_behind_is_replaced() {
     let _guard = builder.listen(format!("unix:{}", socket.display())).start();
     assert_eq!(Client::unix(&socket).unwrap().get("/metrics").status, 200);
 }
+
+/// Empty lines are no beginning of a request (RFC 9112 section 2.2).
+#[test]
+fn a_connection_that_sent_an_empty_line_does_not_hold_up_the_exit() {
+    exits_with(|guard| {
+        let mut client = TlsClient::new().connect(guard.port());
+        client.send(format!("{}\r\n", get("/metrics", "")));
+        assert_eq!(client.response().status, 401);
+        vec![Box::new(client)]
+    });
+}

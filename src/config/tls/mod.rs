@@ -5,12 +5,12 @@ mod names;
 
 use std::path::PathBuf;
 
-pub use self::names::{CipherSuite, ClientAuth, Curve, TlsVersion};
+pub use self::names::{CipherSuite, ClientAuth, ClientCertificate, Curve, TlsVersion};
 
 use super::document::NodePath;
 use super::findings::Problems;
 use super::node::{Node, Section};
-use super::secret::Secret;
+use super::secret::{Secret, is_pem, presentable};
 use super::sources::Sources;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Tls {
         if nothing_given && !reader.is_given("client_auth_type") {
             return Outcome::Off;
         }
-        reader.check_policy(&policy, http2);
+        reader.check_policy(&policy, http2, client_auth);
         let [cert, key, client_ca] = materials;
         reader.check_presence(&cert, &key, &client_ca, client_auth);
         let (Read::Given(cert), Read::Given(key), Some(client_auth)) = (cert, key, client_auth)
@@ -199,6 +199,10 @@ impl<'n> Reader<'n, '_> {
         let from_file = self.text(file).filter(|(_, name)| !name.is_empty());
         let from_text = self.text(inline).filter(|(_, pem)| !pem.is_empty());
         if let Some((node, name)) = from_file {
+            if is_pem(name) {
+                self.error(file, format!("PEM text where a file name belongs; use `{inline}`"));
+                return Read::Broken;
+            }
             let path = self.sources.directory().join(name);
             return match self.sources.read(&path) {
                 Ok(pem) => Read::Given(Material {
@@ -231,7 +235,10 @@ impl<'n> Reader<'n, '_> {
         };
         let client_auth = ClientAuth::parse(text);
         if client_auth.is_none() {
-            self.error("client_auth_type", format!("expected {CLIENT_AUTH_TYPES}, found {text:?}"));
+            self.error(
+                "client_auth_type",
+                format!("expected {CLIENT_AUTH_TYPES}, found {}", presentable(text)),
+            );
         }
         (client_auth, node.path.clone())
     }
@@ -287,7 +294,10 @@ impl<'n> Reader<'n, '_> {
         let (_, text) = self.text(key).filter(|(_, text)| !text.is_empty())?;
         let version = TlsVersion::parse(text);
         if version.is_none() {
-            self.error(key, format!("expected TLS10, TLS11, TLS12 or TLS13, found {text:?}"));
+            self.error(
+                key,
+                format!("expected TLS10, TLS11, TLS12 or TLS13, found {}", presentable(text)),
+            );
         }
         version
     }
@@ -299,7 +309,8 @@ impl<'n> Reader<'n, '_> {
             match parse(text) {
                 Some(value) => values.push(value),
                 None => {
-                    let message = format!("{}: expected {expected}, found {text:?}", place(key));
+                    let message =
+                        format!("{}: expected {expected}, found {}", place(key), presentable(text));
                     self.problems.error(item, message);
                 }
             }
@@ -307,8 +318,29 @@ impl<'n> Reader<'n, '_> {
         values
     }
 
+    /// The list is only for certificates that are presented.
+    fn check_names_are_asked_for(&mut self, client_auth: Option<ClientAuth>) {
+        match client_auth {
+            Some(ClientAuth::None) => self.warning(
+                "client_allowed_sans",
+                "no certificate is asked for without a client_auth_type",
+            ),
+            Some(ClientAuth::Request | ClientAuth::VerifyIfGiven) => self.warning(
+                "client_allowed_sans",
+                "a client without a certificate passes; to have every client checked, set \
+                 client_auth_type: RequireAndVerifyClientCert",
+            ),
+            Some(ClientAuth::RequireAny) => self.warning(
+                "client_allowed_sans",
+                "certificates that nobody signed can hold any name; to have them verified, set \
+                 client_auth_type: RequireAndVerifyClientCert",
+            ),
+            Some(ClientAuth::RequireAndVerify) | None => {}
+        }
+    }
+
     /// Settings that contradict each other.
-    fn check_policy(&mut self, policy: &Policy, http2: bool) {
+    fn check_policy(&mut self, policy: &Policy, http2: bool, client_auth: Option<ClientAuth>) {
         let suites = &policy.cipher_suites;
         if http2
             && !suites.is_empty()
@@ -329,12 +361,8 @@ impl<'n> Reader<'n, '_> {
                 "TLS 1.0 and 1.1 are deprecated (RFC 8996); TLS12 is the default",
             );
         }
-        let client_auth = self.section.get("client_auth_type");
-        if !policy.allowed_sans.is_empty() && client_auth.is_none() {
-            self.warning(
-                "client_allowed_sans",
-                "no certificate is asked for without a client_auth_type",
-            );
+        if !policy.allowed_sans.is_empty() {
+            self.check_names_are_asked_for(client_auth);
         }
     }
 }

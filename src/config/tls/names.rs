@@ -11,6 +11,16 @@ pub enum ClientAuth {
     RequireAndVerify,
 }
 
+/// What a listener demands of its clients, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientCertificate {
+    Optional,
+    /// One that nobody need have signed.
+    Any,
+    /// One that leads to a trusted CA.
+    Verified,
+}
+
 impl ClientAuth {
     pub(super) fn parse(text: &str) -> Option<Self> {
         match text {
@@ -23,9 +33,13 @@ impl ClientAuth {
         }
     }
 
-    /// Whether a client without a certificate is turned away.
-    pub fn is_required(self) -> bool {
-        matches!(self, Self::RequireAny | Self::RequireAndVerify)
+    /// What every client that gets through has shown.
+    pub fn certificate(self) -> ClientCertificate {
+        match self {
+            Self::None | Self::Request | Self::VerifyIfGiven => ClientCertificate::Optional,
+            Self::RequireAny => ClientCertificate::Any,
+            Self::RequireAndVerify => ClientCertificate::Verified,
+        }
     }
 
     /// Whether a certificate must lead to a trusted CA.

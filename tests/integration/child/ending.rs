@@ -200,3 +200,20 @@ fn nothing_the_child_started_is_left_behind() {
     assert_eq!(guard.process().wait_exit().code(), Some(5));
     assert!(!left.iter().any(|process| procfs::runs(*process)), "{left:?}");
 }
+
+/// What the child started takes a moment to end; a signal in that moment changes nothing.
+#[test]
+fn a_signal_while_descendants_end_loses_nothing() {
+    let script = "i=0; while [ $i -lt 200 ]; do sleep 1000 & i=$((i+1)); done; echo started; \
+                  while [ ! -e go ]; do sleep 0.01; done; exit 5";
+    let mut guard = running(script).start();
+    guard.wait_stdout("the descendants", |line| line == "started");
+    guard.write("go", "");
+    eventually("the end", || {
+        if guard.process().exited().is_none() {
+            guard.signal(libc::SIGWINCH);
+        }
+        guard.process().exited().is_some()
+    });
+    assert_eq!(guard.process().wait_exit().code(), Some(5));
+}

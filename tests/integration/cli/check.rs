@@ -192,3 +192,29 @@ fn findings_hold_no_secrets() {
         assert!(!said.contains(canary), "{canary} in {finished}");
     }
 }
+
+/// A key or a hash that got into the wrong place is in no message.
+#[test]
+fn misplaced_secrets_are_not_shown() {
+    let key = ServerTls::new().identity.key_pem();
+    let body = key.lines().nth(1).expect("base64").to_owned();
+    let indented = key.replace('\n', "\n    ");
+    let hash = guard::quick_hash("password");
+    let tail = hash[10..].to_owned();
+    for (config, secret) in [
+        (format!("tls_server_config:\n  cert_file: a\n  key_file: |\n    {indented}\n"), &body),
+        (format!("tls_server_config:\n  client_auth_type: |\n    {indented}\n"), &body),
+        (format!("tls_server_config:\n  min_version: |\n    {indented}\n"), &body),
+        (format!("basic_auth_users: {{scraper:{hash}}}\n"), &tail),
+        (format!("basic_auth_users:\n  {hash}: scraper\n"), &tail),
+        (format!("scraper:{hash}: scraper\n"), &tail),
+        (format!("{hash}: a\n{hash}: b\n"), &tail),
+    ] {
+        let guard = GuardBuilder::new().config(&config);
+        let checked = guard::run(guard.dir(), &["check", "web.yml"]).expect_code(1);
+        assert!(!checked.stdout.contains(secret.as_str()), "{checked}");
+        assert!(!checked.stderr.contains(secret.as_str()), "{checked}");
+        let started = guard.fail_to_start().expect_code(1);
+        assert!(!started.stderr.contains(secret.as_str()), "{started}");
+    }
+}

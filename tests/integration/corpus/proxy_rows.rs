@@ -33,6 +33,15 @@ pub fn rows() -> Vec<Row> {
             "expected a duration",
             proxy("limits:\n  idle_timeout: 1.5"),
         ),
+        good(
+            "every limit",
+            proxy(
+                "limits:\n  body_timeout: 1s\n  write_timeout: 1s\n  max_connections: 10\n  \
+                 max_connections_per_address: 5\n  max_auth_failures: 3",
+            ),
+        ),
+        bad("no connection at all", 4, "expected 1 to", proxy("limits:\n  max_connections: 0")),
+        bad("failures below zero", 4, "expected 1 to", proxy("limits:\n  max_auth_failures: -1")),
         bad("an unknown limit", 4, "unknown key", proxy("limits:\n  timeout: 1s")),
         bad(
             "a header limit that fits nothing",

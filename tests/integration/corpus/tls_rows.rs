@@ -158,6 +158,8 @@ fn client() -> Vec<Row> {
             .differ("toolkit 0.8 takes a CA file without certificates and then refuses every client"),
         good("allowed names", with("client_auth_type: RequireAndVerifyClientCert\nclient_ca_file: ca.crt\nclient_allowed_sans: [a.example.com, 10.0.0.1]"))
             .differ(NO_SANS),
+        warns("allowed names of optional certificates", "a client without a certificate passes", with("client_auth_type: VerifyClientCertIfGiven\nclient_ca_file: ca.crt\nclient_allowed_sans: [a]")).differ(NO_SANS),
+        warns("allowed names of unsigned certificates", "can hold any name", with("client_auth_type: RequireAnyClientCert\nclient_allowed_sans: [a]")).differ(NO_SANS),
         warns("allowed names without policy", "no certificate is asked for", with("client_allowed_sans: [a]")).differ(NO_SANS),
     ]
 }

@@ -130,7 +130,7 @@ fn a_client_that_does_not_read_costs_others_nothing() {
     let exporter = Exporter::answering(ok("", &body));
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
-    let before = procfs::pss(guard.id());
+    let before = procfs::anonymous_memory(guard.id());
     let mut lazy: Vec<Client> = (0..4)
         .map(|_| {
             let mut client = TlsClient::new().connect(guard.port());
@@ -141,7 +141,7 @@ fn a_client_that_does_not_read_costs_others_nothing() {
         .collect();
     let mut client = TlsClient::new().connect(guard.port());
     assert!(client.get("/metrics").body == body);
-    let grown = procfs::pss(guard.id()).saturating_sub(before);
+    let grown = procfs::anonymous_memory(guard.id()).saturating_sub(before);
     assert!(grown < 20 * 1024, "{grown} KiB more for four clients that do not read");
     for client in &mut lazy {
         assert!(client.take(LARGE).expect("the rest is still to be had") == body);

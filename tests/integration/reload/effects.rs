@@ -144,6 +144,35 @@ fn tls_itself_turned_on() {
     assert_eq!(before.get_as(("scraper", "1"), "/metrics").status, 200);
 }
 
+/// Where certificates take the place of passwords, a connection from before has shown neither.
+#[test]
+fn a_connection_from_before_client_certificates_needs_a_new_handshake() {
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let ca = Authority::new("clients");
+    let config = format!("{TLS}{}", scraper());
+    let builder = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter);
+    let guard = builder.file("clients.crt", ca.pem()).start();
+    let connect = || TlsClient::new().connect(guard.port());
+    let mut stranger = connect();
+    let mut idle = connect();
+    let mut http2 = Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port()));
+    assert_eq!(stranger.get("/metrics").status, 401);
+    assert!(!http2.get("/metrics", &[]).ok);
+    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+    guard.replace("web.yml", format!("{TLS}{lines}"));
+    guard.wait_generation(2);
+    for client in [&mut stranger, &mut idle] {
+        assert_eq!(client.get("/metrics").status, 421);
+        client.wait_close();
+    }
+    assert!(!http2.get("/metrics", &[]).ok);
+    let friend = ca.issue(&Leaf::client());
+    let mut friend = TlsClient::new().identity(&friend).connect(guard.port());
+    assert_eq!(friend.get("/metrics").status, 200);
+    assert_eq!(exporter.requests().len(), 1);
+}
+
 #[test]
 fn no_connection_is_dropped() {
     let exporter = Exporter::new();

@@ -118,3 +118,56 @@ fn a_start_without_protection_is_no_drop() {
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
+
+/// A guard with TLS, these lines in its TLS section, client CA and all, and then this.
+fn with_certificates(lines: &str, rest: &str) -> (Guard, ServerTls) {
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{lines}{rest}");
+    let builder = GuardBuilder::new().config(config).tls(&tls);
+    let guard = builder.file("clients.crt", Authority::new("clients").pem()).start();
+    (guard, tls)
+}
+
+const VERIFIED: &str =
+    "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
+
+/// The word that one protection is meant to be off is none for another.
+#[test]
+fn each_protection_needs_its_own_word() {
+    let users = scraper();
+    let sans = "  client_allowed_sans: [a.example]\n";
+    let cases = [
+        // Cut within the TLS section; what came before says that there are no users.
+        (format!("{VERIFIED}basic_auth_users: {{}}\n"), "basic_auth_users: {}\n".to_owned()),
+        (format!("{ANY}{users}"), ANY.to_owned()),
+        (format!("{VERIFIED}{users}"), VERIFIED.to_owned()),
+        (format!("{VERIFIED}{users}"), users.clone()),
+        (VERIFIED.to_owned(), String::new()),
+        (format!("{VERIFIED}{sans}"), VERIFIED.to_owned()),
+    ];
+    for (before, cut) in cases {
+        let (guard, _tls) = with_certificates("", &before);
+        guard.replace("web.yml", format!("{TLS}{cut}"));
+        let line = guard.wait_failed_reload(1);
+        assert!(logfmt::field(&line, "err").contains("to mean it"), "{before} to {cut}: {line}");
+        assert_ne!(status(&guard), Some(200), "{before} to {cut}");
+    }
+}
+
+#[test]
+fn a_weaker_policy_that_is_written_out_is_meant() {
+    let sans = "  client_allowed_sans: [a.example]\n";
+    for (before, after) in [
+        (VERIFIED.to_owned(), "  client_auth_type: NoClientCert\n".to_owned()),
+        (VERIFIED.to_owned(), ANY.to_owned()),
+        (format!("{VERIFIED}{sans}"), format!("{VERIFIED}  client_allowed_sans: []\n")),
+        // Replaced, not lost.
+        (VERIFIED.to_owned(), scraper()),
+        (scraper(), VERIFIED.to_owned()),
+    ] {
+        let (guard, _tls) = with_certificates("", &before);
+        guard.replace("web.yml", format!("{TLS}{after}"));
+        guard.wait_generation(2);
+    }
+}

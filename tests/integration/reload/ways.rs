@@ -279,3 +279,24 @@ fn a_rewrite_with_the_same_content_is_no_reload() {
     let lines = guard.stderr().into_iter().filter(|line| guard::is_reload(line));
     assert_eq!(lines.count(), 1);
 }
+
+/// Somebody else is busy in the directory all the time.
+#[test]
+fn noise_beside_the_file_does_not_put_a_change_off() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let guard = GuardBuilder::new().config(with_password("1")).file("unrelated", "").start();
+    let stop = AtomicBool::new(false);
+    let path = guard.path("unrelated");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                drop(fs::File::open(&path));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        guard.replace("web.yml", with_password("2"));
+        let reloaded = std::panic::catch_unwind(|| guard.wait_generation(2));
+        stop.store(true, Relaxed);
+        assert!(reloaded.is_ok(), "only after the noise");
+    });
+}

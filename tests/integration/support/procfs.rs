@@ -37,13 +37,13 @@ pub fn thread_names(process: u32) -> Vec<String> {
     threads(process).iter().filter_map(name).map(|name| name.trim().to_owned()).collect()
 }
 
-/// Proportional set size in KiB.
-pub fn pss(process: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("smaps_rollup");
-    rollup
+/// Anonymous memory in KiB: what the process has for itself, however many run the same binary.
+pub fn anonymous_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
+    status
         .lines()
-        .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse().ok())
-        .expect("a Pss line")
+        .find_map(|line| line.strip_prefix("RssAnon:")?.split_whitespace().next()?.parse().ok())
+        .expect("an RssAnon line")
 }
 
 /// The children of all threads.

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::ports::Refusing;
-use crate::support::procfs::{context_switches, pss, thread_names};
+use crate::support::procfs::{anonymous_memory, context_switches, thread_names};
 use crate::support::*;
 
 /// Stock pingora: 97 to 104 KiB. The bound is for a debug build on any allocator; the release
@@ -29,9 +29,9 @@ fn an_idle_tls_connection_costs_little_memory() {
     };
     // What the first connections cost once is not what a connection costs.
     let warm = open(20);
-    let before = pss(guard.id());
+    let before = anonymous_memory(guard.id());
     let idle = open(CONNECTIONS);
-    let each = pss(guard.id()).saturating_sub(before) / CONNECTIONS as u64;
+    let each = anonymous_memory(guard.id()).saturating_sub(before) / CONNECTIONS as u64;
     assert!(each < BOUND_KIB, "{each} KiB for each idle connection");
     drop((warm, idle));
 }

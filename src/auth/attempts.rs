@@ -1,0 +1,237 @@
+//! Wrong passwords by address: who fails again and again has to wait, and who fails at all stands
+//! in the other queue.
+//!
+//! A password that is remembered never comes here, so that the scraper behind the address of a
+//! guesser is not locked out with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Denial, Digest};
+use crate::source::Source;
+
+/// Addresses remembered; beyond it the one that failed longest ago is forgotten.
+const MAX_SOURCES: usize = 4096;
+
+/// Different passwords of one address that may wait for bcrypt at a time.
+const MAX_PENDING: u32 = 4;
+
+/// The first wait after too many failures; each further failure doubles it.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// A scraper whose password was mended comes back within a few scrapes.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// An address that has not failed for this long starts anew.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// For this long after a failure, an address stands in the other queue.
+const SUSPECT_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// A scraper that sends yesterday's password again and again is not guessing: of the last few
+/// passwords that were wrong, none counts twice.
+const REMEMBERED_FAILURES: usize = 8;
+
+#[derive(Debug)]
+struct Record {
+    /// Different passwords that were wrong.
+    failures: u32,
+    recent: [Option<Digest>; REMEMBERED_FAILURES],
+    pending: u32,
+    last_failure: Instant,
+}
+
+impl Record {
+    fn new(now: Instant) -> Self {
+        Self { failures: 0, recent: [None; REMEMBERED_FAILURES], pending: 0, last_failure: now }
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.last_failure) >= FORGOTTEN_AFTER {
+            self.failures = 0;
+            self.recent = [None; REMEMBERED_FAILURES];
+        }
+    }
+
+    fn is_suspect(&self, now: Instant) -> bool {
+        self.failures > 0 && now.saturating_duration_since(self.last_failure) < SUSPECT_FOR
+    }
+
+    fn add_failure(&mut self, password: Digest, now: Instant) {
+        self.last_failure = now;
+        if !self.recent.contains(&Some(password)) {
+            let place = self.failures as usize % REMEMBERED_FAILURES;
+            self.recent[place] = Some(password);
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    /// How long until the next attempt.
+    fn wait(&self, max_failures: u32, now: Instant) -> Option<Duration> {
+        let beyond = self.failures.checked_sub(max_failures)?;
+        let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(LONGEST_WAIT);
+        let passed = now.saturating_duration_since(self.last_failure);
+        wait.checked_sub(passed).filter(|left| !left.is_zero())
+    }
+}
+
+/// What is known of every address that failed lately.
+#[derive(Debug, Default)]
+pub struct Attempts(Mutex<HashMap<Source, Record>>);
+
+/// One password on its way through bcrypt.
+#[derive(Debug)]
+pub struct Attempt {
+    attempts: Arc<Attempts>,
+    source: Source,
+    suspect: bool,
+    /// Of what was wrong.
+    failed: Option<Digest>,
+}
+
+impl Attempts {
+    /// Begin an attempt, or learn why not. `max_failures` come without a wait.
+    pub fn begin(self: &Arc<Self>, source: Source, max_failures: u32) -> Result<Attempt, Denial> {
+        self.begin_at(source, max_failures, Instant::now())
+    }
+
+    fn begin_at(
+        self: &Arc<Self>,
+        source: Source,
+        max_failures: u32,
+        now: Instant,
+    ) -> Result<Attempt, Denial> {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !records.contains_key(&source) && records.len() >= MAX_SOURCES {
+            forget_one(&mut records);
+        }
+        let record = records.entry(source).or_insert_with(|| Record::new(now));
+        record.forget_old(now);
+        if let Some(wait) = record.wait(max_failures, now) {
+            return Err(Denial::TooManyFailures(wait));
+        }
+        if record.pending >= MAX_PENDING {
+            return Err(Denial::Busy);
+        }
+        record.pending += 1;
+        let suspect = record.is_suspect(now);
+        Ok(Attempt { attempts: Arc::clone(self), source, suspect, failed: None })
+    }
+
+    fn end(&self, source: Source, failed: Option<Digest>, now: Instant) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(record) = records.get_mut(&source) else { return };
+        record.pending = record.pending.saturating_sub(1);
+        if let Some(password) = failed {
+            record.add_failure(password, now);
+        }
+        if record.pending == 0 && record.failures == 0 {
+            records.remove(&source);
+        }
+    }
+}
+
+/// The one that failed longest ago and waits for nothing. There is one: fewer attempts than
+/// sources fit into the queue.
+fn forget_one(records: &mut HashMap<Source, Record>) {
+    let oldest = records
+        .iter()
+        .filter(|(_, record)| record.pending == 0)
+        .min_by_key(|(_, record)| record.last_failure)
+        .map(|(source, _)| *source);
+    if let Some(oldest) = oldest {
+        records.remove(&oldest);
+    }
+}
+
+impl Attempt {
+    /// Whether the address failed lately.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
+    pub fn failed(&mut self, password: Digest) {
+        self.failed = Some(password);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.attempts.end(self.source, self.failed, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(last: u8) -> Source {
+        Source::V4([192, 0, 2, last].into())
+    }
+
+    fn fail(attempts: &Arc<Attempts>, source: Source, password: u8) {
+        attempts.begin(source, u32::MAX).expect("room").failed([password; 32]);
+    }
+
+    #[test]
+    fn waits_double_to_the_longest_and_end() {
+        let attempts = Arc::new(Attempts::default());
+        let mut waits = Vec::new();
+        for failures in 0..10 {
+            let wait = match attempts.begin(v4(1), 2) {
+                Err(Denial::TooManyFailures(wait)) => wait.as_secs_f64().ceil() as u64,
+                Ok(_) => 0,
+                Err(other) => panic!("{other:?}"),
+            };
+            waits.push((failures, wait));
+            fail(&attempts, v4(1), failures);
+        }
+        let waits: Vec<u64> = waits.into_iter().map(|(_, wait)| wait).collect();
+        assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        let suspect = |after| {
+            attempts.begin_at(v4(1), 2, Instant::now() + after).map(|attempt| attempt.is_suspect())
+        };
+        assert_eq!(suspect(LONGEST_WAIT), Ok(true));
+        assert_eq!(suspect(SUSPECT_FOR), Ok(false));
+        assert!(attempts.begin(v4(1), 2).is_err());
+        assert_eq!(suspect(FORGOTTEN_AFTER), Ok(false));
+        assert!(attempts.begin(v4(1), 2).is_ok(), "forgotten");
+        assert!(attempts.begin(v4(2), 2).is_ok_and(|attempt| !attempt.is_suspect()));
+    }
+
+    #[test]
+    fn the_same_password_again_is_no_guess() {
+        let attempts = Arc::new(Attempts::default());
+        for _ in 0..100 {
+            fail(&attempts, v4(1), 1);
+            fail(&attempts, v4(1), 2);
+        }
+        assert!(attempts.begin(v4(1), 3).is_ok_and(|attempt| attempt.is_suspect()));
+        fail(&attempts, v4(1), 3);
+        assert!(attempts.begin(v4(1), 3).is_err());
+    }
+
+    #[test]
+    fn few_at_a_time() {
+        let attempts = Arc::new(Attempts::default());
+        let pending: Vec<_> = (0..MAX_PENDING).map(|_| attempts.begin(v4(1), 100)).collect();
+        assert!(pending.iter().all(Result::is_ok));
+        assert_eq!(attempts.begin(v4(1), 100).err(), Some(Denial::Busy));
+        assert!(attempts.begin(v4(2), 100).is_ok());
+        drop(pending);
+        assert!(attempts.begin(v4(1), 100).is_ok());
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_holds_failures_only() {
+        let attempts = Arc::new(Attempts::default());
+        drop(attempts.begin(v4(1), 100));
+        assert_eq!(attempts.0.lock().unwrap().len(), 0);
+        fail(&attempts, v4(1), 1);
+        for host in 0..2 * MAX_SOURCES as u32 {
+            fail(&attempts, Source::V6(u64::from(host)), 1);
+        }
+        let records = attempts.0.lock().unwrap();
+        assert_eq!(records.len(), MAX_SOURCES);
+        assert!(!records.contains_key(&v4(1)), "the oldest is forgotten first");
+    }
+}

@@ -1,0 +1,99 @@
+//! How many connections there may be, in all and from one address.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::source::Source;
+
+/// The connections that are open.
+#[derive(Debug, Default)]
+pub struct Admission(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_source: HashMap<Source, usize>,
+}
+
+/// How many there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub total: usize,
+    pub per_source: usize,
+}
+
+/// Which limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    Total,
+    Source,
+}
+
+impl Full {
+    /// As the log and the metrics name it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Total => "too many connections",
+            Self::Source => "too many connections from one address",
+        }
+    }
+}
+
+/// One open connection, for as long as it lives.
+#[derive(Debug)]
+pub struct Place {
+    admission: Arc<Admission>,
+    source: Source,
+}
+
+impl Admission {
+    pub fn admit(self: &Arc<Self>, source: Source, room: Room) -> Result<Place, Full> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.total >= room.total {
+            return Err(Full::Total);
+        }
+        let of_source = open.by_source.get(&source).copied().unwrap_or(0);
+        if of_source >= room.per_source {
+            return Err(Full::Source);
+        }
+        open.total += 1;
+        open.by_source.insert(source, of_source + 1);
+        Ok(Place { admission: Arc::clone(self), source })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.admission.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total -= 1;
+        if let Some(of_source) = open.by_source.get_mut(&self.source) {
+            *of_source -= 1;
+            if *of_source == 0 {
+                open.by_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_source_and_in_all_and_forgets_who_left() {
+        let admission = Arc::new(Admission::default());
+        let room = Room { total: 3, per_source: 2 };
+        let [a, b] = [Source::V6(1), Source::V6(2)];
+        let places = [admission.admit(a, room), admission.admit(a, room)];
+        assert!(places.iter().all(Result::is_ok));
+        assert_eq!(admission.admit(a, room).err(), Some(Full::Source));
+        let other = admission.admit(b, room);
+        assert!(other.is_ok());
+        assert_eq!(admission.admit(b, room).err(), Some(Full::Total));
+        drop(places);
+        assert!(admission.admit(a, room).is_ok());
+        drop(other);
+        let open = admission.0.lock().unwrap();
+        assert_eq!((open.total, open.by_source.len()), (0, 0));
+    }
+}

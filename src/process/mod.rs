@@ -1,0 +1,5 @@
+//! What the process asks for and gives up before it serves.
+
+pub mod descriptors;
+pub mod dumps;
+pub mod limits;
