@@ -125,6 +125,10 @@ pub struct ProcessArgs {
         default_value = DEFAULT_GRACE_PERIOD
     )]
     pub grace_period: Duration,
+
+    /// Keep capabilities and the right to open files and connections (see the README, Sandbox)
+    #[arg(long, env = "EXPORTER_GUARD_NO_SANDBOX")]
+    pub no_sandbox: bool,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,11 +35,23 @@ struct Job {
 
 /// A few threads of low priority behind a bounded queue. They start with the first attempt: a guard
 /// without users has none.
-#[derive(Default)]
 pub struct Verifier {
     queue: Arc<Queue>,
     attempts: Arc<Attempts>,
-    threads: OnceLock<()>,
+    thread_count: usize,
+    started: OnceLock<()>,
+}
+
+impl Default for Verifier {
+    fn default() -> Self {
+        Self {
+            queue: Arc::default(),
+            attempts: Arc::default(),
+            // Reads files of the system, which the threads that serve may not.
+            thread_count: thread_count(),
+            started: OnceLock::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -67,7 +79,7 @@ impl Verifier {
         origin: Origin,
         task: impl FnOnce() -> bool + Send + 'static,
     ) -> Result<bool, Denial> {
-        self.threads.get_or_init(|| start(&self.queue));
+        self.started.get_or_init(|| start(&self.queue, self.thread_count));
         let (reply, answer) = oneshot::channel();
         {
             let mut lanes = self.queue.lock();
@@ -134,8 +146,8 @@ impl Queue {
 
 /// Should the system refuse a thread, the others do the work; should it refuse all, every login
 /// waits until its client leaves.
-fn start(queue: &Arc<Queue>) {
-    for index in 0..thread_count() {
+fn start(queue: &Arc<Queue>, thread_count: usize) {
+    for index in 0..thread_count {
         let queue = Arc::clone(queue);
         let thread = std::thread::Builder::new().name(format!("bcrypt-{index}"));
         if let Err(error) = thread.spawn(move || work(&queue)) {

@@ -70,6 +70,7 @@ pub fn start(
         upstream,
         command,
         grace_period: process.grace_period,
+        sandbox: !process.no_sandbox,
         snapshot,
         initial,
     })

@@ -60,6 +60,14 @@ impl Bound {
         passed.map(|fd| Self::from_fd(take_fd(fd))).collect()
     }
 
+    /// The file that goes away with the listener.
+    pub fn socket_file(&self) -> Option<&Path> {
+        match &self.socket {
+            BoundSocket::Unix(_, Some(SocketFile(path))) => Some(path),
+            BoundSocket::Unix(_, None) | BoundSocket::Tcp(_) => None,
+        }
+    }
+
     fn from_fd(fd: OwnedFd) -> io::Result<Self> {
         let socket = Socket::from(fd);
         socket.set_nonblocking(true)?;

@@ -3,3 +3,4 @@
 pub mod descriptors;
 pub mod dumps;
 pub mod limits;
+pub mod sandbox;

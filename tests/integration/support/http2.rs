@@ -50,6 +50,16 @@ impl Http2 {
         Self { client, next_stream: 1 }
     }
 
+    /// Take nothing of any response (RFC 9113 section 6.9.2).
+    pub fn no_window(&mut self) {
+        const INITIAL_WINDOW_SIZE: [u8; 6] = [0, 4, 0, 0, 0, 0];
+        self.client.send(frame(SETTINGS, 0, 0, &INITIAL_WINDOW_SIZE));
+    }
+
+    pub fn into_client(self) -> Client {
+        self.client
+    }
+
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
     }

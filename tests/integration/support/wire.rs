@@ -1,12 +1,13 @@
 //! An HTTP/1 client that shows what was really on the wire, over TCP, a unix socket or TLS.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use openssl::ssl::{SslRef, SslStream};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::process::PATIENCE;
 
@@ -79,6 +80,13 @@ impl Client {
     #[track_caller]
     pub fn plain(port: u16) -> Self {
         let stream = tcp(port).unwrap_or_else(|error| panic!("connecting to {port}: {error}"));
+        Self { transport: Transport::Tcp(stream), buffered: Vec::new() }
+    }
+
+    /// From one of the many addresses of the loopback network.
+    #[track_caller]
+    pub fn plain_from(source: [u8; 4], port: u16) -> Self {
+        let stream = tcp_from(source, port).expect("a loopback address");
         Self { transport: Transport::Tcp(stream), buffered: Vec::new() }
     }
 
@@ -245,6 +253,30 @@ impl Client {
         Ok(std::mem::take(&mut self.buffered))
     }
 
+    /// The socket itself, beside and without TLS.
+    pub fn socket(&mut self) -> TcpStream {
+        let stream = match &self.transport {
+            Transport::Tcp(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref(),
+            Transport::Unix(_) => panic!("a unix socket"),
+        };
+        stream.try_clone().expect("a descriptor")
+    }
+
+    /// The status of a GET, if the other side does not close instead.
+    pub fn try_head_of(&mut self, target: &str) -> Option<u16> {
+        self.try_send(get(target, "").as_bytes()).ok()?;
+        self.try_head().ok().map(|response| response.status)
+    }
+
+    /// Whether an answer has begun to come.
+    pub fn has_answer(&mut self) -> bool {
+        self.set_read_timeout(Duration::from_millis(1));
+        let answered = !self.buffered.is_empty() || self.fill().is_ok_and(|n| n > 0);
+        self.set_read_timeout(PATIENCE);
+        answered
+    }
+
     /// Wait until the other side closes; panics when it does not in [`PATIENCE`].
     #[track_caller]
     pub fn wait_close(&mut self) {
@@ -306,7 +338,18 @@ impl Client {
 }
 
 pub fn tcp(port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    configured(TcpStream::connect(("127.0.0.1", port))?)
+}
+
+fn tcp_from(source: [u8; 4], port: u16) -> io::Result<TcpStream> {
+    let address = |ip: [u8; 4], port| SockAddr::from(SocketAddr::from((ip, port)));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&address(source, 0))?;
+    socket.connect(&address([127, 0, 0, 1], port))?;
+    configured(socket.into())
+}
+
+fn configured(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;

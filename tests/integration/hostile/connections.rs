@@ -1,0 +1,109 @@
+//! More connections than there is room for.
+
+use crate::support::*;
+
+/// Asks once and stays.
+fn stay(guard: &Guard) -> Client {
+    let mut client = guard.connect();
+    assert_eq!(client.get("/metrics").status, 200);
+    client
+}
+
+fn limits(lines: &str) -> String {
+    format!("proxy:\n  limits:\n    {}\n", lines.replace('\n', "\n    "))
+}
+
+const TOTAL: &str = "exporter_guard_refused_connections_total{reason=\"too many connections\"}";
+const ADDRESS: &str =
+    "exporter_guard_refused_connections_total{reason=\"too many connections from one address\"}";
+
+#[test]
+fn beyond_the_limit_they_are_closed_at_once_and_counted() {
+    let config = limits("max_connections: 5");
+    let guard = GuardBuilder::new().config(config).telemetry().start();
+    let mut open: Vec<Client> = (0..5).map(|_| stay(&guard)).collect();
+    for _ in 0..10 {
+        guard.connect().wait_close();
+    }
+    assert!(guard.metric(TOTAL) >= 10.0);
+    guard.wait_log("the refusal", |line| logfmt::field(line, "msg") == "Connection refused");
+    for client in &mut open {
+        assert_eq!(client.get("/metrics").status, 200, "existing ones are unharmed");
+    }
+    open.pop();
+    eventually("room again", || guard.connect().try_head_of("/metrics") == Some(200));
+}
+
+#[test]
+fn one_address_cannot_take_the_room_of_others() {
+    let config = limits("max_connections: 100\nmax_connections_per_address: 3");
+    let guard = GuardBuilder::new().config(config).telemetry().start();
+    let mut open: Vec<Client> = (0..3).map(|_| stay(&guard)).collect();
+    guard.connect().wait_close();
+    assert!(guard.metric(ADDRESS) >= 1.0);
+    for host in 2..6 {
+        let mut other = Client::plain_from([127, 0, 0, host], guard.port());
+        assert_eq!(other.get("/metrics").status, 200);
+    }
+    for client in &mut open {
+        assert_eq!(client.get("/metrics").status, 200);
+    }
+}
+
+/// TLS or not: a refused connection costs no handshake.
+#[test]
+fn a_refusal_is_before_the_handshake() {
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", limits("max_connections: 1"));
+    let guard = GuardBuilder::new().config(config).tls(&tls).telemetry().start();
+    let mut client = TlsClient::new().connect(guard.port());
+    assert_eq!(client.get("/metrics").status, 200);
+    assert!(TlsClient::new().try_connect(guard.port()).is_err());
+    assert!(guard.metric("exporter_guard_handshake_failures_total").abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_change_of_the_limit_is_for_new_connections() {
+    let guard = GuardBuilder::new().config(limits("max_connections: 3")).start();
+    let mut open: Vec<Client> = (0..3).map(|_| stay(&guard)).collect();
+    guard.replace("web.yml", limits("max_connections: 1"));
+    guard.wait_generation(2);
+    for client in &mut open {
+        assert_eq!(client.get("/metrics").status, 200);
+    }
+    guard.connect().wait_close();
+}
+
+/// The limit follows what the process may open: 64 descriptors are enough for 16 connections.
+#[test]
+fn few_descriptors_mean_few_connections() {
+    let exporter = Exporter::new();
+    let guard = GuardBuilder::new()
+        .config("")
+        .upstream(&exporter)
+        .inside(&["prlimit", "--nofile=64:64"])
+        .telemetry()
+        .start();
+    let clients: Vec<Client> = (0..100).map(|_| guard.connect()).collect();
+    eventually("most are refused", || guard.metric(TOTAL) >= 84.0);
+    drop(clients);
+    eventually("it recovers", || guard.connect().try_head_of("/metrics") == Some(200));
+}
+
+/// Descriptors can run out all the same: the next connection waits in the queue of the kernel until
+/// another ends.
+#[test]
+fn running_out_of_descriptors_recovers_by_itself() {
+    let guard = GuardBuilder::new().config("").start();
+    let mut open: Vec<Client> = (0..10).map(|_| stay(&guard)).collect();
+    let used = std::fs::read_dir(format!("/proc/{}/fd", guard.id())).unwrap().count();
+    let mut limit = process::command("prlimit");
+    limit.args(["--pid", &guard.id().to_string(), &format!("--nofile={used}:{used}")]);
+    process::Finished::run(&mut limit, guard.dir(), b"").expect_code(0);
+    let mut waiting = guard.connect();
+    waiting.send(get("/metrics", ""));
+    guard.wait_log("the failure", |line| line.contains("Accept failed, trying again"));
+    assert_eq!(open[0].get("/metrics").status, 200, "existing ones are unharmed");
+    open.truncate(5);
+    assert_eq!(waiting.response().status, 200);
+}

@@ -1,0 +1,172 @@
+//! Wrong passwords by the thousand: they admit nobody, and hold up nobody who knows the right one.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::support::guard::hash;
+use crate::support::*;
+
+const KNOWN: (&str, &str) = ("scraper", "right");
+
+/// What a flood got for an answer.
+#[derive(Default)]
+struct Answers {
+    unauthorized: AtomicUsize,
+    come_back_later: AtomicUsize,
+    others: AtomicUsize,
+}
+
+/// Wrong passwords on fresh connections until told to stop, for a known and an unknown user.
+fn guess(guard: &Guard, number: usize, stop: &AtomicBool, answers: &Answers) {
+    let mut round = 0;
+    while !stop.load(Relaxed) {
+        round += 1;
+        let user = [KNOWN.0, "nobody"][round % 2];
+        let response = guard.connect().get_as((user, &format!("{number} {round}")), "/metrics");
+        let counter = match response.status {
+            401 => &answers.unauthorized,
+            429 if response.header("retry-after").is_some() => &answers.come_back_later,
+            _ => &answers.others,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// How long the good user's scrapes take, each on a fresh connection.
+fn scrape(guard: &Guard, count: usize) -> Vec<Duration> {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let start = Instant::now();
+            assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200, "a scrape missed");
+            // As a scraper would: what matters is the latency of one, not how many fit in.
+            let took = start.elapsed();
+            std::thread::sleep(Duration::from_millis(5));
+            took
+        })
+        .collect();
+    times.sort();
+    times
+}
+
+struct Outcome {
+    calm: Vec<Duration>,
+    flooded: Vec<Duration>,
+    grown_kib: u64,
+}
+
+fn flood(guard: &Guard, clients: usize, scrapes: usize) -> Outcome {
+    let calm = scrape(guard, scrapes.min(2000));
+    let before = procfs::anonymous_memory(guard.id());
+    let stop = AtomicBool::new(false);
+    let answers = Answers::default();
+    let flooded = std::thread::scope(|scope| {
+        for number in 0..clients {
+            let (stop, answers) = (&stop, &answers);
+            scope.spawn(move || guess(guard, number, stop, answers));
+        }
+        let flooded =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scrape(guard, scrapes)));
+        stop.store(true, Relaxed);
+        flooded
+    });
+    let grown_kib = procfs::anonymous_memory(guard.id()).saturating_sub(before);
+    let [unauthorized, later, others] =
+        [&answers.unauthorized, &answers.come_back_later, &answers.others].map(|n| n.load(Relaxed));
+    println!("401: {unauthorized}, 429: {later}, grown by {grown_kib} KiB");
+    assert_eq!(others, 0, "anything but 401 and 429 with Retry-After");
+    assert!(unauthorized + later > 0);
+    Outcome { calm, flooded: flooded.expect("the good user"), grown_kib }
+}
+
+fn guard(cost: u32) -> (Exporter, Guard) {
+    let exporter = Exporter::new();
+    let config = users(&[(KNOWN.0, &hash(KNOWN.1, cost))]);
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).telemetry().start();
+    assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200);
+    (exporter, guard)
+}
+
+#[test]
+fn the_good_user_is_served_through_a_flood() {
+    let (_exporter, guard) = guard(10);
+    let outcome = flood(&guard, 16, 200);
+    assert!(outcome.grown_kib < 50 * 1024, "grown by {} KiB", outcome.grown_kib);
+}
+
+/// 64 clients for a minute at cost 12.
+#[test]
+#[ignore = "takes more than a minute"]
+fn a_long_flood_delays_nobody() {
+    let (_exporter, guard) = guard(12);
+    let outcome = flood(&guard, 64, 8000);
+    let p99 = |times: &[Duration]| times[times.len() * 99 / 100];
+    let (calm, flooded) = (p99(&outcome.calm), p99(&outcome.flooded));
+    let longest = outcome.flooded.last().unwrap();
+    println!("p99 calm {calm:?}, flooded {flooded:?}, longest {longest:?}");
+    assert!(outcome.grown_kib < 50 * 1024, "grown by {} KiB", outcome.grown_kib);
+    assert!(*longest < Duration::from_secs(1), "{longest:?}");
+}
+
+/// A login that is not remembered yet, from an address that did not fail, is next in the queue.
+#[test]
+fn a_right_password_is_not_behind_wrong_ones() {
+    let exporter = Exporter::new();
+    let config = users(&[(KNOWN.0, &hash(KNOWN.1, 10))]);
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let wrong = |host: u8, password: &str| {
+        let mut client = Client::plain_from([127, 0, 1, host], guard.port());
+        let credentials = basic(KNOWN.0, password);
+        client.send(get("/metrics", &format!("Authorization: {credentials}\r\n")));
+        client
+    };
+    // These addresses have failed, and then each has as much waiting as it may.
+    let mut failed: Vec<Client> = (1..30).map(|host| wrong(host, &format!("first {host}"))).collect();
+    assert!(failed.iter_mut().all(|client| client.response().status == 401));
+    let mut waiting: Vec<Client> = (1..30)
+        .flat_map(|host| (0..4).map(move |n| (host, n)))
+        .map(|(host, n)| wrong(host, &format!("{host} {n}")))
+        .collect();
+    assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200);
+    let answered = waiting.iter_mut().map(Client::has_answer).filter(|answered| *answered).count();
+    assert!(answered < waiting.len() / 2, "{answered} of {} were first", waiting.len());
+}
+
+/// Different wrong passwords from one address; others, and what is remembered, are not concerned.
+#[test]
+fn a_guesser_has_to_wait() {
+    let limits = "proxy: {limits: {max_auth_failures: 3}}\n";
+    let exporter = Exporter::new();
+    let config = format!(
+        "{}{limits}",
+        users(&[(KNOWN.0, &quick_hash(KNOWN.1)), ("other", &quick_hash("x"))])
+    );
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).telemetry().start();
+    assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200);
+    let ask = |user, password: &str| guard.connect().get_as((user, password), "/metrics");
+    for password in ["1", "2", "3"] {
+        assert_eq!(ask("nobody", password).status, 401);
+    }
+    let refused = ask(KNOWN.0, "4");
+    assert_eq!(refused.status, 429);
+    assert!(refused.header("retry-after").is_some_and(|seconds| ["1", "2"].contains(&seconds)));
+    // The right password of somebody who is not remembered was not looked at, either.
+    assert_eq!(ask("other", "x").status, 429);
+    assert_eq!(ask(KNOWN.0, KNOWN.1).status, 200, "remembered");
+    let mut elsewhere = Client::plain_from([127, 0, 0, 2], guard.port());
+    assert_eq!(elsewhere.get_as(("other", "x"), "/metrics").status, 200);
+    let reason = "exporter_guard_refused_requests_total{reason=\"too many wrong credentials\"}";
+    assert!(guard.metric(reason) >= 2.0);
+    eventually("the wait is over", || ask("nobody", "5").status == 401);
+}
+
+/// A scraper with yesterday's password tries it again and again; that is no guessing.
+#[test]
+fn the_same_wrong_password_does_not_count_twice() {
+    let config = format!("{}proxy: {{limits: {{max_auth_failures: 3}}}}\n", scraper());
+    let guard = GuardBuilder::new().config(config).start();
+    let mut client = guard.connect();
+    for _ in 0..50 {
+        assert_eq!(client.get_as((SCRAPER.0, "yesterday"), "/metrics").status, 401);
+    }
+    assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+}

@@ -1,0 +1,100 @@
+//! What the guard gives up at its start.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
+
+use exporter_guard::process::sandbox::{self, Landlock, Reach};
+use exporter_guard::proxy::Upstream;
+
+use crate::support::*;
+
+fn status(process: u32) -> Vec<String> {
+    fs::read_dir(format!("/proc/{process}/task"))
+        .unwrap()
+        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok())
+        .collect()
+}
+
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    let line = status.lines().find(|line| line.starts_with(name));
+    line.and_then(|line| line.split_whitespace().nth(1)).expect(name)
+}
+
+#[test]
+fn every_thread_is_without_privileges() {
+    let guard = GuardBuilder::new().config(scraper()).telemetry().start();
+    guard.wait_log("the sandbox", |line| logfmt::field(line, "msg") == "Sandbox");
+    // Starts the threads that check passwords.
+    assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200);
+    assert!(procfs::thread_names(guard.id()).iter().any(|name| name.starts_with("bcrypt")));
+    for status in status(guard.id()) {
+        let name = field(&status, "Name:");
+        assert_eq!(field(&status, "NoNewPrivs:"), "1", "{name}");
+        assert_eq!(field(&status, "CapInh:"), "0000000000000000", "{name}");
+        let held = u64::from_str_radix(field(&status, "CapEff:"), 16).unwrap();
+        // Reading files of others (CAP_DAC_READ_SEARCH is number 2), for the reload.
+        let allowed =
+            if name.starts_with("tokio") || name.starts_with("bcrypt") { 0 } else { 1 << 2 };
+        assert_eq!(held & !allowed, 0, "{name} {held:x}");
+    }
+}
+
+#[test]
+fn with_a_child_only_the_main_thread_is_outside() {
+    let guard = GuardBuilder::new().config("").child(&["sleep", "1000"]).start();
+    guard.wait_log("the child", |line| logfmt::field(line, "msg") == "Started the exporter");
+    let own = status(std::process::id());
+    let own = field(&own[0], "NoNewPrivs:");
+    for status in status(guard.id()) {
+        let main = field(&status, "Pid:") == field(&status, "Tgid:");
+        let expected = if main { own } else { "1" };
+        assert_eq!(field(&status, "NoNewPrivs:"), expected, "{}", field(&status, "Name:"));
+    }
+    let child = procfs::children(guard.id());
+    assert_eq!(field(&status(child[0])[0], "NoNewPrivs:"), own, "the exporter is as it would be");
+}
+
+#[test]
+fn it_can_be_turned_off() {
+    let guard = GuardBuilder::new().config("").arg("--no-sandbox").start();
+    guard.wait_log("a warning", |line| logfmt::field(line, "msg") == "No sandbox, as told");
+    assert_eq!(guard.connect().get("/metrics").status, 200);
+}
+
+/// In a thread of this process, so that what it may still do can be tried.
+#[test]
+fn the_kernel_holds_threads_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "content").unwrap();
+    let sockets = dir.path().join("sockets");
+    fs::create_dir(&sockets).unwrap();
+    fs::write(sockets.join("listen"), "").unwrap();
+    let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let (exporter, other) = (listen(), listen());
+    let [exporter_address, other_address] = [&exporter, &other].map(|l| l.local_addr().unwrap());
+    let upstream: Upstream = format!("http://{exporter_address}").parse().unwrap();
+    let inside = move || {
+        let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+        let socket = sockets.join("listen");
+        let reach = Reach::new(&upstream, std::iter::once(socket.as_path()));
+        assert_eq!(sandbox::enter(&reach).unwrap(), Landlock::Enforced, "this kernel is too old");
+        // Files can be read, not written, not removed; the network is the exporter.
+        assert_eq!(fs::read_to_string(&file).unwrap(), "content");
+        assert!(fs::write(&file, "").is_err_and(denied));
+        assert!(fs::write(dir.path().join("new"), "").is_err_and(denied));
+        assert!(fs::remove_file(&file).is_err_and(denied));
+        assert!(TcpListener::bind("127.0.0.1:0").is_err_and(denied));
+        assert!(TcpStream::connect(other_address).is_err_and(denied));
+        assert!(TcpStream::connect(exporter_address).is_ok());
+        // Threads of the network cannot even read.
+        sandbox::enter_network_thread(&reach).unwrap();
+        assert!(fs::read(&file).is_err_and(denied));
+        assert!(fs::read("/etc/passwd").is_err_and(denied));
+        assert!(fs::read_dir("/").is_err_and(denied));
+        assert!(TcpStream::connect(exporter_address).is_ok());
+        fs::remove_file(&socket).expect("the file of a listening socket");
+    };
+    std::thread::spawn(inside).join().expect("all of it");
+}

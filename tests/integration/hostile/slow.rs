@@ -1,0 +1,161 @@
+//! Clients that take their time, in every phase of a connection: each phase ends.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::support::*;
+
+/// Of every kind at a time.
+const CLIENTS: usize = 100;
+const MANY_CLIENTS: usize = 1000;
+
+/// So that the test is over soon; 10 s and more by default.
+const SHORT: &str = "proxy:\n  limits:\n    handshake_timeout: 1s\n    header_timeout: 1s\n    \
+     body_timeout: 1s\n    write_timeout: 1s\n    idle_timeout: 1s\n";
+const HALF_A_MINUTE_AT_MOST: &str = "proxy:\n  limits:\n    idle_timeout: 10s\n";
+
+/// A page that fits into no socket's buffers.
+const LARGE: usize = 16 * 1024 * 1024;
+
+/// How a kind of client begins, and what it goes on to send, a byte at a time.
+struct Kind {
+    name: &'static str,
+    tls: bool,
+    begin: fn(&Guard) -> Client,
+    then: &'static [u8],
+}
+
+/// A ClientHello record of 512 bytes, of which only the beginning comes.
+const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+
+fn request(more: &str) -> String {
+    get("/metrics", &format!("Authorization: {}\r\n{more}", basic(SCRAPER.0, SCRAPER.1)))
+}
+
+fn sent(guard: &Guard, bytes: impl AsRef<[u8]>) -> Client {
+    let mut client = guard.connect();
+    client.send(bytes);
+    client
+}
+
+fn http2(guard: &Guard) -> Client {
+    TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port())
+}
+
+const KINDS: [Kind; 11] = [
+    Kind { name: "TCP without TLS", tls: true, begin: |guard| guard.connect(), then: b"" },
+    Kind { name: "TCP without a request", tls: false, begin: |guard| guard.connect(), then: b"" },
+    Kind {
+        name: "a slow ClientHello",
+        tls: true,
+        begin: |guard| sent(guard, HALF_A_HELLO),
+        then: b"\0",
+    },
+    Kind {
+        name: "a slow head",
+        tls: false,
+        begin: |guard| sent(guard, "GET / HTTP/1.1\r\nX: "),
+        then: b"x",
+    },
+    Kind { name: "empty lines", tls: false, begin: |guard| guard.connect(), then: b"\n" },
+    Kind {
+        name: "a slow body",
+        tls: false,
+        begin: |guard| sent(guard, request("Content-Length: 100000\r\n")),
+        then: b"x",
+    },
+    Kind {
+        name: "a slow chunked body",
+        tls: false,
+        begin: |guard| sent(guard, request("Transfer-Encoding: chunked\r\n")),
+        then: b"1",
+    },
+    Kind { name: "slow reading", tls: false, begin: |guard| sent(guard, request("")), then: b"" },
+    Kind { name: "HTTP/2 without preface", tls: true, begin: http2, then: b"" },
+    Kind {
+        name: "HTTP/2 without a stream",
+        tls: true,
+        begin: |guard| Http2::begin(http2(guard)).into_client(),
+        then: b"",
+    },
+    Kind {
+        name: "HTTP/2 that takes nothing",
+        tls: true,
+        begin: |guard| {
+            let mut client = Http2::begin(http2(guard));
+            client.no_window();
+            client.send_get("/metrics", &[("authorization", &basic(SCRAPER.0, SCRAPER.1))]);
+            client.into_client()
+        },
+        then: b"",
+    },
+];
+
+fn guard(tls: bool, exporter: &Exporter, limits: &str) -> (Guard, ServerTls) {
+    let server = ServerTls::new();
+    let section = if tls { TLS } else { "" };
+    let config = format!("{section}{}{limits}", scraper());
+    let builder = GuardBuilder::new().config(config).tls(&server).upstream(exporter).telemetry();
+    (builder.start(), server)
+}
+
+/// Connections of a kind, kept up as well as they can be: the guard ends each, and answers the good
+/// probe all the while.
+fn outlive(kind: &Kind, guard: &Guard, count: usize) {
+    let probe = || {
+        let client =
+            if kind.tls { TlsClient::new().connect(guard.port()) } else { guard.connect() };
+        client
+    };
+    assert_eq!(probe().get_as(SCRAPER, "/small").status, 200);
+    let mut clients: Vec<Client> = (0..count).map(|_| (kind.begin)(guard)).collect();
+    let sockets: Vec<TcpStream> = clients.iter_mut().map(Client::socket).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                for mut socket in &sockets {
+                    // One that was closed takes nothing more.
+                    let _ = socket.write(kind.then);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            process::eventually_within(Duration::from_secs(60), kind.name, || {
+                assert_eq!(probe().get_as(SCRAPER, "/small").status, 200, "the good probe");
+                // The connection that asks, and probes whose end is not seen yet.
+                guard.metric("exporter_guard_open_connections") < 4.0
+            });
+        }));
+        stop.store(true, Relaxed);
+        if let Err(panic) = gone {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn outlive_all(count: usize, limits: &str) {
+    let large = ok("", vec![b'x'; LARGE]);
+    let exporter = Exporter::scripted(move |request, out| match request.target.as_str() {
+        "/small" => exporter::always(ok("", PAGE))(request, out),
+        _ => exporter::always(large.clone())(request, out),
+    });
+    let guards = [false, true].map(|tls| guard(tls, &exporter, limits));
+    for kind in &KINDS {
+        outlive(kind, &guards[usize::from(kind.tls)].0, count);
+    }
+}
+
+#[test]
+fn every_phase_ends() {
+    outlive_all(CLIENTS, SHORT);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_phase_ends_for_a_thousand_by_default() {
+    outlive_all(MANY_CLIENTS, HALF_A_MINUTE_AT_MOST);
+}
