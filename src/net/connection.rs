@@ -171,7 +171,7 @@ async fn refuse(gate: &mut Gate, error: HeadError) {
         HeadError::Gone | HeadError::Idle => "",
         HeadError::TooSlow => "408 Request Timeout",
         HeadError::TooLarge => "431 Request Header Fields Too Large",
-        HeadError::AmbiguousFraming => "400 Bad Request",
+        HeadError::Malformed => "400 Bad Request",
     };
     if !status.is_empty() {
         let response = format!(

@@ -26,7 +26,8 @@ impl Deadline {
     /// The phase that begins now must end within `limit`, however many bytes trickle in meanwhile.
     pub fn arm(&self, limit: Duration) {
         let due = self.start.elapsed().saturating_add(limit);
-        let due_ms = u64::try_from(due.as_millis()).unwrap_or(DISARMED);
+        // Rounded up: never early.
+        let due_ms = u64::try_from(due.as_millis() + 1).unwrap_or(DISARMED);
         self.due_ms.store(due_ms, Ordering::Relaxed);
     }
 

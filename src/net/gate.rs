@@ -63,8 +63,8 @@ pub enum HeadError {
     TooSlow,
     /// More bytes than allowed.
     TooLarge,
-    /// Content-Length together with Transfer-Encoding.
-    AmbiguousFraming,
+    /// One that another server may read in another way.
+    Malformed,
 }
 
 #[derive(Debug)]
@@ -112,7 +112,8 @@ impl Gate {
     pub async fn first_byte(&mut self) -> Result<(), HeadError> {
         loop {
             self.skip_empty_lines();
-            if self.has_buffered() {
+            // Half of a line end may be of an empty line.
+            if self.has_buffered() && self.buffered != b"\r" {
                 return Ok(());
             }
             std::future::poll_fn(|cx| self.poll_fill(cx)).await.map_err(|error| {
@@ -131,9 +132,7 @@ impl Gate {
         loop {
             match head::find(&self.buffered, searched) {
                 Head::Complete { len, .. } if len > max_bytes => return Err(HeadError::TooLarge),
-                Head::Complete { body: BodyFraming::Ambiguous, .. } => {
-                    return Err(HeadError::AmbiguousFraming);
-                }
+                Head::Malformed => return Err(HeadError::Malformed),
                 Head::Complete { body: BodyFraming::Framed, .. } => {
                     self.release = Release::All;
                     return Ok(());
@@ -157,7 +156,11 @@ impl Gate {
     }
 
     fn skip_empty_lines(&mut self) {
-        let empty = self.buffered.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let mut rest = self.buffered.as_slice();
+        while let [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] = rest {
+            rest = after;
+        }
+        let empty = self.buffered.len() - rest.len();
         self.buffered.drain(..empty);
     }
 
@@ -222,13 +225,14 @@ impl Gate {
     }
 
     /// While a request without a body is answered, the engine reads only to learn that the client
-    /// left. Bytes of the next request are kept for later and are no news to it.
+    /// left. Bytes of the next request are kept for later and are no news to it, nor is it that
+    /// they were the last.
     fn poll_client_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.buffered.len() < READ_AHEAD {
             match ready!(self.poll_fill(cx)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Poll::Ready(Ok(()));
+                    return if self.has_buffered() { Poll::Pending } else { Poll::Ready(Ok(())) };
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }

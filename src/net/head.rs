@@ -1,6 +1,7 @@
 //! Where an HTTP/1 request head ends and whether a body follows: just enough to hand the engine
 //! one request at a time. Errs on the safe side: what is not understood here is left to the
-//! engine's parser, which then never sees bytes of a later request.
+//! engine's parser, which then never sees bytes of a later request. What the engine would read
+//! in its own way, and pass on, is refused.
 
 /// What the bytes so far hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub enum Head {
     Partial,
     /// A head of this many bytes.
     Complete { len: usize, body: BodyFraming },
+    /// A head that another server may read in another way.
+    Malformed,
 }
 
 /// How the body of a request is framed (RFC 9112 section 6.3).
@@ -17,8 +20,6 @@ pub enum BodyFraming {
     None,
     /// Content-Length or Transfer-Encoding: the bytes after the head are the engine's to read.
     Framed,
-    /// Both: the classic request-smuggling ambiguity, refused (RFC 9112 section 6.1).
-    Ambiguous,
 }
 
 /// Look for the end of the head in `bytes`; `searched` bytes of it had none.
@@ -29,7 +30,10 @@ pub fn find(bytes: &[u8], searched: usize) -> Head {
         None => Head::Partial,
         Some(end) => {
             let len = from + end;
-            Head::Complete { len, body: framing(&bytes[..len]) }
+            match framing(&bytes[..len]) {
+                Some(body) if has_request_line(&bytes[..len]) => Head::Complete { len, body },
+                _ => Head::Malformed,
+            }
         }
     }
 }
@@ -45,24 +49,60 @@ fn end(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-fn framing(head: &[u8]) -> BodyFraming {
-    let mut length = false;
-    let mut coding = false;
+/// `None` for what smuggles requests (RFC 9112 section 6.1): Content-Length together with
+/// Transfer-Encoding, more than one of either, and any transfer coding but `chunked`. The engine
+/// would pass on lists and doubles, and not every server finds the same end in them.
+fn framing(head: &[u8]) -> Option<BodyFraming> {
+    let mut framing = BodyFraming::None;
     for line in head.split(|byte| *byte == b'\n') {
-        length |= is_field(line, b"content-length");
-        coding |= is_field(line, b"transfer-encoding");
+        let length = field(line, b"content-length").map(is_length);
+        let coding =
+            field(line, b"transfer-encoding").map(|value| value.eq_ignore_ascii_case(b"chunked"));
+        match length.or(coding) {
+            None => {}
+            Some(true) if framing == BodyFraming::None => framing = BodyFraming::Framed,
+            Some(_) => return None,
+        }
     }
-    match (length, coding) {
-        (false, false) => BodyFraming::None,
-        (true, true) => BodyFraming::Ambiguous,
-        _ => BodyFraming::Framed,
-    }
+    Some(framing)
 }
 
-fn is_field(line: &[u8], name: &[u8]) -> bool {
-    line.split_at_checked(name.len()).is_some_and(|(start, rest)| {
-        start.eq_ignore_ascii_case(name) && matches!(rest, [b':' | b' ' | b'\t', ..])
-    })
+fn is_length(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
+/// The value, when the line is this field. White space before the colon is the engine's to refuse.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let is_field = start.eq_ignore_ascii_case(name) && matches!(rest, [b':' | b' ' | b'\t', ..]);
+    is_field.then(|| rest[1..].trim_ascii())
+}
+
+/// Three words with one space between (RFC 9112 section 3), and a target in one of its forms
+/// (section 3.2). The engine would escape what does not belong there, and ask the exporter for
+/// something else.
+fn has_request_line(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.iter().any(|byte| matches!(byte, 0..b' ' | b'#' | 0x7f)) {
+        return false;
+    }
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return false;
+    };
+    let is_absolute = |scheme: &[u8]| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    let is_target = target.starts_with(b"/")
+        || is_absolute(b"http://")
+        || is_absolute(b"https://")
+        || (target == b"*" && method == b"OPTIONS")
+        // The engine refuses it whatever it wants.
+        || method == b"CONNECT";
+    !method.is_empty() && is_target && !version.is_empty()
 }
 
 #[cfg(test)]
@@ -89,16 +129,41 @@ mod tests {
     fn sees_how_the_body_is_framed() {
         let framing =
             |fields: &str| match find(format!("POST / HTTP/1.1\r\n{fields}\r\n").as_bytes(), 0) {
-                Head::Complete { body, .. } => body,
+                Head::Complete { body, .. } => Some(body),
+                Head::Malformed => None,
                 Head::Partial => panic!("partial"),
             };
-        assert_eq!(framing("Host: a\r\n"), BodyFraming::None);
-        assert_eq!(framing("Content-Length: 3\r\n"), BodyFraming::Framed);
-        assert_eq!(framing("TRANSFER-encoding:chunked\r\n"), BodyFraming::Framed);
-        assert_eq!(
-            framing("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
-            BodyFraming::Ambiguous
-        );
-        assert_eq!(framing("X-Content-Length: 3\r\n"), BodyFraming::None);
+        assert_eq!(framing("Host: a\r\n"), Some(BodyFraming::None));
+        assert_eq!(framing("Content-Length: 3\r\n"), Some(BodyFraming::Framed));
+        assert_eq!(framing("TRANSFER-encoding:Chunked \r\n"), Some(BodyFraming::Framed));
+        assert_eq!(framing("X-Content-Length: 3\r\n"), Some(BodyFraming::None));
+        assert_eq!(framing("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), None);
+        assert_eq!(framing("Content-Length: 3\r\nContent-Length: 3\r\n"), None);
+        assert_eq!(framing("Content-Length: 3, 3\r\n"), None);
+        assert_eq!(framing("Transfer-Encoding: x, chunked\r\n"), None);
+        assert_eq!(framing("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), None);
+    }
+
+    #[test]
+    fn wants_a_request_line_of_three_words() {
+        let taken = |line: &str| {
+            find(format!("{line}\r\nHost: a\r\n\r\n").as_bytes(), 0) != Head::Malformed
+        };
+        for line in ["GET /\u{e9} HTTP/1.1", "OPTIONS * HTTP/1.1", "GET HTTP://a/ HTTP/1.1"] {
+            assert!(taken(line), "{line}");
+        }
+        for line in [
+            "",
+            "GET /",
+            "GET  / HTTP/1.1",
+            "GET /a b HTTP/1.1",
+            "GET /\r HTTP/1.1",
+            "GET /#a HTTP/1.1",
+            "GET a HTTP/1.1",
+            "GET ftp://a/ HTTP/1.1",
+            "GET * HTTP/1.1",
+        ] {
+            assert!(!taken(line), "{line}");
+        }
     }
 }

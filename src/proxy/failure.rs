@@ -20,6 +20,11 @@ pub fn without_permit() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "no permit")
 }
 
+/// The exporter answered what a client could misread.
+pub fn malformed_response() -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, "malformed response").into_up()
+}
+
 impl Failure {
     pub fn of(error: &Error) -> Self {
         match error.esource() {

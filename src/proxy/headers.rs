@@ -1,14 +1,17 @@
-//! What is taken from and added to the headers on their way through.
+//! What is taken from and added to the head of a message on its way through.
 //!
 //! pingora strips the hop-by-hop request fields and those named in `Connection` (RFC 9110 section
 //! 7.6.1) by the policy set in [`super::upstream`].
 
-use http::Version;
-use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::Authority;
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Error;
 
+use super::failure;
 use super::refusal::Refusal;
 use crate::net::Peer;
 use crate::snapshot::Snapshot;
@@ -38,6 +41,11 @@ pub fn forward(
     peer: &Peer,
     upstream_authority: &str,
 ) -> Result<(), Box<Error>> {
+    if !request.raw_path().starts_with(b"/") {
+        // RFC 9112 section 3.2.1: origin servers are asked by path. The authority of an
+        // absolute-form is the same as in Host, and the engine keeps only the path as the URI.
+        request.set_uri(request.uri.clone());
+    }
     request.remove_header(&AUTHORIZATION);
     for name in &CLAIMED {
         request.remove_header(name);
@@ -62,8 +70,18 @@ pub fn check_host(request: &RequestHeader) -> Result<(), Refusal> {
         None if request.version == Version::HTTP_11 => Err(Refusal::BadHost),
         None => Ok(()),
         Some(host) if host.is_empty() => Ok(()),
-        Some(host) => Authority::try_from(host.as_bytes()).map(drop).map_err(|_| Refusal::BadHost),
+        Some(host) => match Authority::try_from(host.as_bytes()) {
+            Ok(authority) if has_port_or_none(&authority) => Ok(()),
+            _ => Err(Refusal::BadHost),
+        },
     }
+}
+
+/// The parser takes anything for a port. RFC 3986 section 3.2.3: digits, or none at all.
+fn has_port_or_none(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host());
+    rest.and_then(|rest| rest.strip_prefix(':').or(rest.is_empty().then_some("")))
+        .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// HTTP/2 has the authority in a pseudo-header.
@@ -80,9 +98,14 @@ pub fn answer(
     version: Version,
     snapshot: &Snapshot,
 ) -> Result<(), Box<Error>> {
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        // No upgrade is ever asked for.
+        return Err(failure::malformed_response());
+    }
     if response.status.is_informational() {
         return Ok(());
     }
+    frame_once(response)?;
     for name in &HOP_BY_HOP_RESPONSE {
         response.remove_header(name);
     }
@@ -92,6 +115,28 @@ pub fn answer(
         response.remove_header(&TRANSFER_ENCODING);
     }
     configured(response, snapshot)
+}
+
+/// RFC 9112 section 6.3: one framing that every client reads alike. The engine has seen to it that
+/// there are not both, and that lengths do not differ.
+fn frame_once(response: &mut ResponseHeader) -> Result<(), Box<Error>> {
+    let mut codings = response.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Err(failure::malformed_response());
+    }
+    if response.status == StatusCode::NO_CONTENT {
+        response.remove_header(&TRANSFER_ENCODING);
+        response.remove_header(&CONTENT_LENGTH);
+    }
+    let length = response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if let Some(length) = length {
+        let first = length.split(',').next().unwrap_or_default().trim().to_owned();
+        response.insert_header(CONTENT_LENGTH, first)?;
+    }
+    Ok(())
 }
 
 /// `http_server_config.headers`: on every response, in place of the exporter's own.

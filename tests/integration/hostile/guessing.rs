@@ -120,7 +120,8 @@ fn a_right_password_is_not_behind_wrong_ones() {
         client
     };
     // These addresses have failed, and then each has as much waiting as it may.
-    let mut failed: Vec<Client> = (1..30).map(|host| wrong(host, &format!("first {host}"))).collect();
+    let mut failed: Vec<Client> =
+        (1..30).map(|host| wrong(host, &format!("first {host}"))).collect();
     assert!(failed.iter_mut().all(|client| client.response().status == 401));
     let mut waiting: Vec<Client> = (1..30)
         .flat_map(|host| (0..4).map(move |n| (host, n)))

@@ -1,7 +1,11 @@
 //! Networks that mean no good: nobody gets in, nobody gets stuck, nothing grows.
 
+mod canonical;
 mod connections;
 mod guessing;
+mod response_splitting;
 mod sandbox;
 mod secrets;
 mod slow;
+mod smuggling;
+mod smuggling_rows;

@@ -105,9 +105,7 @@ fn guard(tls: bool, exporter: &Exporter, limits: &str) -> (Guard, ServerTls) {
 /// probe all the while.
 fn outlive(kind: &Kind, guard: &Guard, count: usize) {
     let probe = || {
-        let client =
-            if kind.tls { TlsClient::new().connect(guard.port()) } else { guard.connect() };
-        client
+        if kind.tls { TlsClient::new().connect(guard.port()) } else { guard.connect() }
     };
     assert_eq!(probe().get_as(SCRAPER, "/small").status, 200);
     let mut clients: Vec<Client> = (0..count).map(|_| (kind.begin)(guard)).collect();

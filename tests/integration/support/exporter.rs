@@ -1,12 +1,12 @@
 //! A stand-in for the exporter: records every request as it came and answers by script.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -18,6 +18,8 @@ pub struct Request {
     pub version: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// All of it, byte for byte.
+    pub raw: Vec<u8>,
 }
 
 impl Request {
@@ -42,7 +44,9 @@ type Script = dyn Fn(&Request, &mut dyn Write) -> io::Result<Next> + Send + Sync
 #[derive(Default)]
 struct Shared {
     requests: Mutex<Vec<Request>>,
+    fragments: Mutex<Vec<Vec<u8>>>,
     sockets: Mutex<Vec<TcpStream>>,
+    ended: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -132,8 +136,11 @@ impl Exporter {
                 }
                 lock(&accepting.sockets).push(socket.try_clone().expect("a descriptor"));
                 let (shared, script) = (Arc::clone(&accepting), Arc::clone(&script));
-                // An error is the end of the connection, whoever caused it.
-                thread::spawn(move || drop(serve(&socket, &shared, &*script)));
+                thread::spawn(move || {
+                    // An error is the end of the connection, whoever caused it.
+                    let _ = serve(&socket, &shared, &*script);
+                    shared.ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         Self { url, shared, wake: Box::new(wake) }
@@ -153,6 +160,16 @@ impl Exporter {
 
     pub fn connections(&self) -> usize {
         lock(&self.shared.sockets).len()
+    }
+
+    /// Whether every connection there was has ended.
+    pub fn is_idle(&self) -> bool {
+        self.shared.ended.load(Ordering::SeqCst) == self.connections()
+    }
+
+    /// What came, on connections that have ended, of requests that were never whole.
+    pub fn fragments(&self) -> Vec<Vec<u8>> {
+        lock(&self.shared.fragments).clone()
     }
 
     /// Close every connection, as an exporter does that is restarted.
@@ -186,9 +203,43 @@ impl Drop for Exporter {
     }
 }
 
+/// Keeps what is read through it.
+struct Recorder<'a> {
+    inner: BufReader<&'a TcpStream>,
+    seen: Vec<u8>,
+}
+
+impl Read for Recorder<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.fill_buf()?.read(buf)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl BufRead for Recorder<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.seen.extend_from_slice(&self.inner.buffer()[..amount]);
+        self.inner.consume(amount);
+    }
+}
+
 fn serve(mut socket: &TcpStream, shared: &Shared, script: &Script) -> io::Result<()> {
-    let mut reader = BufReader::new(socket);
-    while let Some(request) = read_request(&mut reader, socket)? {
+    let mut reader = Recorder { inner: BufReader::new(socket), seen: Vec::new() };
+    loop {
+        let read = read_request(&mut reader, socket);
+        let raw = std::mem::take(&mut reader.seen);
+        let Ok(Some(request)) = read else {
+            if !raw.is_empty() {
+                lock(&shared.fragments).push(raw);
+            }
+            break;
+        };
+        let request = Request { raw, ..request };
         lock(&shared.requests).push(request.clone());
         match script(&request, &mut socket)? {
             Next::KeepAlive => {}
@@ -212,7 +263,8 @@ fn read_request(reader: &mut impl BufRead, mut out: &TcpStream) -> io::Result<Op
         let Some((name, value)) = line.split_once(':') else { break };
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut request = Request { method, target, version, headers, body: Vec::new() };
+    let mut request =
+        Request { method, target, version, headers, body: Vec::new(), raw: Vec::new() };
     if request.has("expect") {
         out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
@@ -241,8 +293,10 @@ fn read_body(request: &Request, reader: &mut impl BufRead) -> io::Result<Vec<u8>
         }
     }
     if let Some(length) = request.values("content-length").first() {
-        body.resize(length.parse().map_err(io::Error::other)?, 0);
-        reader.read_exact(&mut body)?;
+        let length: u64 = length.parse().map_err(io::Error::other)?;
+        if reader.take(length).read_to_end(&mut body)? as u64 != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     Ok(body)
 }
