@@ -44,7 +44,8 @@ pub fn start(
     command: Option<ChildCommand>,
     process: &ProcessArgs,
 ) -> Result<u8, String> {
-    let (snapshot, initial) = reload::load_first(file).map_err(|findings| {
+    let names = listeners.iter().map(|bound| bound.name.clone()).collect();
+    let (snapshot, initial) = reload::load_first(file, names).map_err(|findings| {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         format!("cannot use the web configuration:\n{}", lines.join("\n"))
     })?;

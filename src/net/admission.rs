@@ -1,7 +1,7 @@
 //! How many connections there may be, in all and from one address.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::source::Source;
 
@@ -43,33 +43,55 @@ impl Full {
 #[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,
-    source: Source,
+    /// `None` while it is not known who the client is.
+    source: Option<Source>,
 }
 
 impl Admission {
     pub fn admit(self: &Arc<Self>, source: Source, room: Room) -> Result<Place, Full> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.admit_anyone(room)?;
+        place.take_for(source, room)?;
+        Ok(place)
+    }
+
+    /// A place for somebody who is yet to say who it is.
+    pub fn admit_anyone(self: &Arc<Self>, room: Room) -> Result<Place, Full> {
+        let mut open = self.lock();
         if open.total >= room.total {
             return Err(Full::Total);
         }
+        open.total += 1;
+        Ok(Place { admission: Arc::clone(self), source: None })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Now that it is known who takes it.
+    pub fn take_for(&mut self, source: Source, room: Room) -> Result<(), Full> {
+        let mut open = self.admission.lock();
         let of_source = open.by_source.get(&source).copied().unwrap_or(0);
         if of_source >= room.per_source {
             return Err(Full::Source);
         }
-        open.total += 1;
         open.by_source.insert(source, of_source + 1);
-        Ok(Place { admission: Arc::clone(self), source })
+        self.source = Some(source);
+        Ok(())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.admission.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.admission.lock();
         open.total -= 1;
-        if let Some(of_source) = open.by_source.get_mut(&self.source) {
+        let Some(source) = &self.source else { return };
+        if let Some(of_source) = open.by_source.get_mut(source) {
             *of_source -= 1;
             if *of_source == 0 {
-                open.by_source.remove(&self.source);
+                open.by_source.remove(source);
             }
         }
     }

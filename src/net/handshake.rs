@@ -24,6 +24,8 @@ const HTTP_ON_TLS_PORT: &[u8] =
 pub enum HandshakeError {
     /// Closed or timed out before it said anything: port scans and TCP health checks.
     Silent,
+    /// A load balancer did not say who its client is, or not in a way that can be read.
+    ProxyProtocol,
     HttpOnTlsPort,
     TlsOnPlainPort,
     /// With OpenSSL's reason, which holds nothing secret.

@@ -24,6 +24,8 @@ pub struct Bound {
     socket: BoundSocket,
     /// The address for the log, with the real port.
     pub address: String,
+    /// As the command line gives it; the same as `address` for a socket that was passed.
+    pub name: String,
 }
 
 enum BoundSocket {
@@ -44,14 +46,18 @@ impl Drop for SocketFile {
 impl Bound {
     /// Bind one address; a host name binds every address it resolves to.
     pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
-        match address {
-            ListenAddress::Unix(path) => Ok(vec![bind_unix(path)?]),
-            ListenAddress::Tcp { host, port } if host.is_empty() => Ok(vec![bind_any(*port)?]),
+        let mut bound = match address {
+            ListenAddress::Unix(path) => vec![bind_unix(path)?],
+            ListenAddress::Tcp { host, port } if host.is_empty() => vec![bind_any(*port)?],
             ListenAddress::Tcp { host, port } => (host.as_str(), *port)
                 .to_socket_addrs()?
                 .map(|resolved| bind_tcp(resolved, true))
-                .collect(),
+                .collect::<io::Result<_>>()?,
+        };
+        for socket in &mut bound {
+            socket.name = address.to_string();
         }
+        Ok(bound)
     }
 
     /// The sockets that systemd passed (sd_listen_fds(3)).
@@ -73,16 +79,18 @@ impl Bound {
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?;
         if let Some(address) = local.as_socket() {
+            let address = address.to_string();
             return Ok(Self {
                 socket: BoundSocket::Tcp(socket.into()),
-                address: address.to_string(),
+                name: address.clone(),
+                address,
             });
         }
         let address = local
             .as_pathname()
             .map_or_else(|| "unix:(unnamed)".to_owned(), |path| format!("unix:{}", path.display()));
         let socket = BoundSocket::Unix(OwnedFd::from(socket).into(), None);
-        Ok(Self { socket, address })
+        Ok(Self { socket, name: address.clone(), address })
     }
 
     /// Hand the socket to the runtime that is current.
@@ -93,7 +101,7 @@ impl Bound {
                 AsyncSocket::Unix(UnixListener::from_std(socket)?, file)
             }
         };
-        Ok(Listener { socket })
+        Ok(Listener { socket, name: self.name })
     }
 }
 
@@ -140,15 +148,16 @@ fn bind_unix(path: &Path) -> io::Result<Bound> {
     }
     let socket = std::os::unix::net::UnixListener::bind(path)?;
     socket.set_nonblocking(true)?;
-    Ok(Bound {
-        socket: BoundSocket::Unix(socket, Some(SocketFile(path.to_owned()))),
-        address: format!("unix:{}", path.display()),
-    })
+    let address = format!("unix:{}", path.display());
+    let socket = BoundSocket::Unix(socket, Some(SocketFile(path.to_owned())));
+    Ok(Bound { socket, name: address.clone(), address })
 }
 
 /// A listening socket of the runtime.
 pub struct Listener {
     socket: AsyncSocket,
+    /// As the command line gives it.
+    pub name: String,
 }
 
 enum AsyncSocket {

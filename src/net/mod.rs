@@ -14,6 +14,7 @@ pub mod handshake;
 mod head;
 mod io;
 pub mod listener;
+pub mod proxy_protocol;
 
 pub use address::ListenAddress;
 pub use connection::{Peer, request_begins};

@@ -69,6 +69,8 @@ impl ReloadHandle {
 pub struct Initial {
     pub file: PathBuf,
     pub sources: Sources,
+    /// The listeners by name; they stay what they are.
+    pub listeners: Vec<String>,
 }
 
 /// Watch and reload until the returned value is dropped.
@@ -136,6 +138,7 @@ impl Inbox {
 
 struct Worker {
     file: PathBuf,
+    listeners: Vec<String>,
     current: Arc<Current>,
     metrics: Arc<Metrics>,
     watcher: Watcher,
@@ -162,7 +165,8 @@ impl Worker {
     ) -> Self {
         watcher.follow(initial.sources.paths());
         let seen = initial.sources.digest();
-        Self { file: initial.file, current, metrics, watcher, seen, accepted: true, put_off: false }
+        let Initial { file, listeners, .. } = initial;
+        Self { file, listeners, current, metrics, watcher, seen, accepted: true, put_off: false }
     }
 
     fn run(mut self, mut inbox: Inbox) {
@@ -289,6 +293,7 @@ impl Worker {
     fn apply(&self, loaded: Loaded) -> Result<(), Vec<Finding>> {
         let old = self.current.load_full();
         rules::keeps_protection(&old.config, &loaded)?;
+        rules::knows_listeners(&self.listeners, &loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!(finding = %warning, "Web configuration");
         }
@@ -322,11 +327,15 @@ enum Trigger {
 }
 
 /// Load and validate for the start, where a broken file is fatal.
-pub fn load_first(file: &Path) -> Result<(Snapshot, Initial), Vec<Finding>> {
+pub fn load_first(
+    file: &Path,
+    listeners: Vec<String>,
+) -> Result<(Snapshot, Initial), Vec<Finding>> {
     let loaded = load::load(file).map_err(|rejected| rejected.findings)?;
+    rules::knows_listeners(&listeners, &loaded)?;
     for warning in &loaded.warnings {
         tracing::warn!(finding = %warning, "Web configuration");
     }
-    let initial = Initial { file: file.to_owned(), sources: loaded.sources.clone() };
+    let initial = Initial { file: file.to_owned(), sources: loaded.sources.clone(), listeners };
     Ok((Snapshot::build(loaded, None)?, initial))
 }

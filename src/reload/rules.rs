@@ -1,4 +1,4 @@
-//! What a reload may not take away silently.
+//! What a reload may not take away silently, and what fits no listener.
 //!
 //! A prefix of a web configuration is often a valid file with no users, and an empty file is one
 //! with neither users nor TLS: a half-written file must not open the door. (A node_exporter 1.5
@@ -49,16 +49,31 @@ pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> 
              looks like this; to mean it, write `client_allowed_sans: []`",
         );
     }
-    if lost.is_empty() {
-        return Ok(());
-    }
-    Err(lost
-        .into_iter()
+    refuse(new, lost.into_iter().map(str::to_owned))
+}
+
+/// What is said of a listener must be said of one that there is.
+pub fn knows_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding>> {
+    let unknown = new.config.proxy.proxy_protocol.iter().filter_map(|rule| {
+        let name = &rule.listen_address;
+        (!names.contains(name)).then(|| {
+            format!(
+                "proxy.proxy_protocol.listen_address: no listener is called {name:?}; there is {}",
+                names.join(", ")
+            )
+        })
+    });
+    refuse(new, unknown)
+}
+
+fn refuse(new: &Loaded, why: impl Iterator<Item = String>) -> Result<(), Vec<Finding>> {
+    let findings: Vec<Finding> = why
         .map(|message| Finding {
             file: new.sources.web_config().to_owned(),
             line: None,
             severity: Severity::Error,
-            message: message.to_owned(),
+            message,
         })
-        .collect())
+        .collect();
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
 }

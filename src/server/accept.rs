@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::net::admission::{Admission, Full, Place, Room};
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
-use crate::net::{Bound, Listener, Peer, SocketIo, connection};
+use crate::net::{Bound, Listener, Peer, SocketIo, connection, proxy_protocol};
 use crate::process::descriptors;
 use crate::proxy::Engine;
 use crate::reload::ReloadHandle;
@@ -39,7 +39,9 @@ enum Tls {
 struct Client {
     socket: AcceptedSocket,
     address: Option<SocketAddr>,
-    _place: Place,
+    /// Whether it is a load balancer that is yet to say who its client is.
+    proxied: bool,
+    place: Place,
 }
 
 /// What every listener shares.
@@ -129,9 +131,17 @@ impl Service {
         loop {
             let (socket, address) = listener.accept().await;
             let snapshot = self.current.load_full();
-            match self.admission.admit(Source::of(address), self.room(snapshot.limits())) {
+            let proxied = matches!(tls, Tls::BySnapshot)
+                && snapshot.config.proxy.expects_proxy_protocol(&listener.name, address);
+            let room = self.room(snapshot.limits());
+            let place = if proxied {
+                self.admission.admit_anyone(room)
+            } else {
+                self.admission.admit(Source::of(address), room)
+            };
+            match place {
                 Ok(place) => {
-                    let client = Client { socket, address, _place: place };
+                    let client = Client { socket, address, proxied, place };
                     let connection =
                         self.clone().connection(client, snapshot, Arc::clone(&app), tls);
                     self.connections.spawn(connection);
@@ -148,7 +158,7 @@ impl Service {
         A: HttpServerApp + Send + Sync + 'static,
     {
         let _open = self.metrics.connection_opened();
-        let Client { socket, address, _place } = client;
+        let Client { socket, mut address, proxied, mut place } = client;
         let acceptor = match tls {
             Tls::Off => None,
             Tls::BySnapshot => snapshot.tls.as_ref().map(|tls| tls.acceptor.clone()),
@@ -156,22 +166,35 @@ impl Service {
         let demanded = acceptor.as_ref().map(|_| snapshot.client_certificate());
         let limits = snapshot.limits().clone();
         drop(snapshot);
-        let io = SocketIo::new(socket, limits.write_timeout);
+        let mut io = SocketIo::new(socket, limits.write_timeout);
         let deadline = Arc::clone(&io.deadline);
-        let peer = Arc::new(Peer::new(address, demanded, Arc::clone(&deadline)));
         deadline.arm(limits.handshake_timeout);
         let mut stopping = self.stopping.clone();
+        let established = async {
+            if proxied {
+                if let Some(client) = proxy_protocol::read(&mut io).await? {
+                    address = Some(client);
+                }
+                if let Err(full) = place.take_for(Source::of(address), self.room(&limits)) {
+                    self.connection_refused(full, address);
+                    return Ok(None);
+                }
+            }
+            handshake::establish(io, acceptor.as_ref()).await.map(Some)
+        };
         let transport = tokio::select! {
             // Boxed: its space is given back before the connection begins to wait.
-            transport = Box::pin(handshake::establish(io, acceptor.as_ref())) => transport,
+            transport = Box::pin(established) => transport,
             // Nothing was asked for yet.
             _ = stopping.wait_for(|stop| *stop) => return,
         };
+        let peer = Arc::new(Peer::new(address, demanded, Arc::clone(&deadline)));
         match transport {
-            Ok(transport) => {
+            Ok(Some(transport)) => {
                 deadline.arm(limits.header_timeout);
                 connection::serve(&app, transport, peer, &limits, &self.stopping).await;
             }
+            Ok(None) => {}
             Err(error) => self.handshake_failed(&error, &peer),
         }
     }
@@ -197,6 +220,7 @@ impl Service {
         let (kind, reason) = match error {
             // Health checks and port scans: no news.
             HandshakeError::Silent => return,
+            HandshakeError::ProxyProtocol => ("proxy protocol", "no valid PROXY header"),
             HandshakeError::HttpOnTlsPort => ("http on tls port", "HTTP request to an HTTPS port"),
             HandshakeError::TlsOnPlainPort => ("tls on plain port", "TLS on a plaintext port"),
             HandshakeError::Tls(reason) => ("tls", reason.as_str()),

@@ -1,8 +1,12 @@
 //! `proxy`: the section of our own. A file without it behaves as the exporter-toolkit documents.
 
 mod limits;
+mod proxy_protocol;
 
 pub use limits::Limits;
+pub use proxy_protocol::ProxyProtocol;
+
+use std::net::SocketAddr;
 
 use super::findings::Problems;
 use super::node::Node;
@@ -12,12 +16,15 @@ pub struct Proxy {
     /// Request targets that are answered without credentials, compared as they are.
     pub public_paths: Vec<String>,
     pub limits: Limits,
+    /// Listeners behind a load balancer; none by default.
+    pub proxy_protocol: Vec<ProxyProtocol>,
 }
 
 impl Proxy {
     pub(super) fn validate(node: Option<&Node>, problems: &mut Problems) -> Self {
         let Some(node) = node else { return Self::default() };
-        let section = node.section("proxy", &["public_paths", "limits"], problems);
+        let section =
+            node.section("proxy", &["public_paths", "limits", "proxy_protocol"], problems);
         Self {
             public_paths: section
                 .get("public_paths")
@@ -27,7 +34,18 @@ impl Proxy {
                 .get("limits")
                 .map(|node| Limits::validate(node, problems))
                 .unwrap_or_default(),
+            proxy_protocol: section
+                .get("proxy_protocol")
+                .map(|node| ProxyProtocol::validate(node, problems))
+                .unwrap_or_default(),
         }
+    }
+
+    /// Whether a connection to this listener begins with a PROXY header.
+    pub fn expects_proxy_protocol(&self, listener: &str, from: Option<SocketAddr>) -> bool {
+        self.proxy_protocol
+            .iter()
+            .any(|rule| rule.listen_address == listener && rule.is_expected_from(from))
     }
 }
 

@@ -42,6 +42,24 @@ pub fn rows() -> Vec<Row> {
         ),
         bad("no connection at all", 4, "expected 1 to", proxy("limits:\n  max_connections: 0")),
         bad("failures below zero", 4, "expected 1 to", proxy("limits:\n  max_auth_failures: -1")),
+        bad(
+            "a load balancer without sources",
+            3,
+            "sources: missing",
+            proxy("proxy_protocol: [{listen_address: ':1'}]"),
+        ),
+        bad(
+            "a load balancer without a listener",
+            3,
+            "listen_address: missing",
+            proxy("proxy_protocol: [{sources: [10.0.0.1]}]"),
+        ),
+        bad(
+            "a load balancer that is no network",
+            3,
+            "expected an address, a network or unix",
+            proxy("proxy_protocol: [{listen_address: ':1', sources: [lb.example]}]"),
+        ),
         bad("an unknown limit", 4, "unknown key", proxy("limits:\n  timeout: 1s")),
         bad(
             "a header limit that fits nothing",

@@ -4,6 +4,7 @@ mod failures;
 mod forwarding;
 mod framing;
 mod malformed;
+mod proxy_protocol;
 mod request_headers;
 mod streaming;
 mod upgrades;

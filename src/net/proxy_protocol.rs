@@ -1,0 +1,145 @@
+//! The PROXY protocol, versions 1 and 2: what a load balancer says of its client before anything
+//! else (<https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>).
+
+use std::net::SocketAddr;
+
+use ppp::{HeaderResult, PartialResult, v1, v2};
+use tokio::io::AsyncReadExt;
+
+use super::handshake::HandshakeError;
+use super::io::SocketIo;
+
+const V1_PREFIX: &[u8] = b"PROXY ";
+const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// The longest line of version 1 (section 2.1).
+const V1_MAX: usize = 107;
+/// Version 2 allows 64 KiB; the addresses and a few of their annexes fit into this.
+const V2_MAX: usize = 4096;
+
+/// What the bytes so far hold.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Header {
+    Partial,
+    Malformed,
+    /// A header of this many bytes. No address: the balancer speaks for itself (LOCAL), or for a
+    /// client that has none (UNKNOWN, a unix socket).
+    Complete {
+        len: usize,
+        client: Option<SocketAddr>,
+    },
+}
+
+/// Look for a header at the beginning of `bytes`.
+pub fn parse(bytes: &[u8]) -> Header {
+    let begins = |prefix: &[u8]| bytes.iter().zip(prefix).all(|(a, b)| a == b);
+    let max = if begins(V1_PREFIX) {
+        V1_MAX
+    } else if begins(V2_SIGNATURE) {
+        V2_MAX
+    } else {
+        return Header::Malformed;
+    };
+    let bytes = &bytes[..bytes.len().min(max)];
+    let (len, client) = match HeaderResult::parse(bytes) {
+        HeaderResult::V1(Ok(header)) => (header.header.len(), of_v1(&header.addresses)),
+        HeaderResult::V2(Ok(header)) => (header.len(), of_v2(&header)),
+        partial if partial.is_incomplete() && bytes.len() < max => return Header::Partial,
+        _ => return Header::Malformed,
+    };
+    Header::Complete { len, client }
+}
+
+fn of_v1(addresses: &v1::Addresses) -> Option<SocketAddr> {
+    match addresses {
+        v1::Addresses::Unknown => None,
+        v1::Addresses::Tcp4(ip) => Some((ip.source_address, ip.source_port).into()),
+        v1::Addresses::Tcp6(ip) => Some((ip.source_address, ip.source_port).into()),
+    }
+}
+
+fn of_v2(header: &v2::Header<'_>) -> Option<SocketAddr> {
+    match (header.command, header.addresses) {
+        (v2::Command::Proxy, v2::Addresses::IPv4(ip)) => {
+            Some((ip.source_address, ip.source_port).into())
+        }
+        (v2::Command::Proxy, v2::Addresses::IPv6(ip)) => {
+            Some((ip.source_address, ip.source_port).into())
+        }
+        _ => None,
+    }
+}
+
+/// Read the header that must come first, under the deadline that is armed.
+pub async fn read(io: &mut SocketIo) -> Result<Option<SocketAddr>, HandshakeError> {
+    let mut bytes = Vec::new();
+    loop {
+        match io.read_buf(&mut bytes).await {
+            Ok(0) | Err(_) if bytes.is_empty() => return Err(HandshakeError::Silent),
+            Ok(0) | Err(_) => return Err(HandshakeError::ProxyProtocol),
+            Ok(_) => {}
+        }
+        match parse(&bytes) {
+            Header::Partial => {}
+            Header::Malformed => return Err(HandshakeError::ProxyProtocol),
+            Header::Complete { len, client } => {
+                let rest = bytes.split_off(len);
+                if !rest.is_empty() {
+                    io.unread(rest);
+                }
+                return Ok(client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(len: usize, client: &str) -> Header {
+        Header::Complete { len, client: client.parse().ok() }
+    }
+
+    #[test]
+    fn version_1_wherever_it_was_cut() {
+        let line = b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n";
+        let more = [line, &b"GET / HTTP/1.1\r\n"[..]].concat();
+        for cut in 0..line.len() {
+            assert_eq!(parse(&line[..cut]), Header::Partial, "{cut}");
+        }
+        assert_eq!(parse(&more), complete(line.len(), "192.0.2.1:56324"));
+        let v6 = b"PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n";
+        assert_eq!(parse(v6), complete(v6.len(), "[2001:db8::1]:1"));
+        assert_eq!(parse(b"PROXY UNKNOWN\r\nx"), complete(15, ""));
+    }
+
+    #[test]
+    fn version_2_wherever_it_was_cut() {
+        let addresses = b"\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x01\xbb";
+        let header = [V2_SIGNATURE, b"\x21\x11\x00\x0c", addresses].concat();
+        for cut in 0..header.len() {
+            assert_eq!(parse(&header[..cut]), Header::Partial, "{cut}");
+        }
+        let more = [&header[..], b"\x16\x03\x01"].concat();
+        assert_eq!(parse(&more), complete(header.len(), "192.0.2.1:56324"));
+        let local = [V2_SIGNATURE, b"\x20\x00\x00\x00"].concat();
+        assert_eq!(parse(&local), complete(16, ""));
+        let too_long = [V2_SIGNATURE, b"\x21\x11\xff\xff", &[0; V2_MAX]].concat();
+        assert_eq!(parse(&too_long), Header::Malformed);
+    }
+
+    #[test]
+    fn anything_else_is_malformed() {
+        for bytes in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            b"\x16\x03\x01",
+            b"PROXX",
+            b"PROXY TCP4 a b c d\r\n",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 99999 443\r\n",
+            &[b"PROXY TCP4 ", &[b'1'; 200][..]].concat(),
+        ] {
+            assert_eq!(parse(bytes), Header::Malformed, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+}
