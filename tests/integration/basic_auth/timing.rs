@@ -92,3 +92,35 @@ fn wrong_passwords_do_not_hold_up_others() {
     let all = cpu_time(guard.id()) - before;
     assert!(spent < all / 2, "five scrapes came after {spent:?} of {all:?} of work");
 }
+
+/// Users with hashes of costs 5, 10 and 12, and one that does not exist: medians within a tenth of
+/// each other. CPU time of the thread that checks passwords, which nothing else uses.
+#[test]
+#[ignore = "takes minutes"]
+fn no_user_can_be_told_from_another() {
+    const ROUNDS: usize = 41;
+    let config =
+        users(&[("five", &hash("a", 5)), ("ten", &hash("b", 10)), ("twelve", &hash("c", 12))]);
+    let guard = GuardBuilder::new().config(config).start();
+    let mut client = guard.connect();
+    let names = ["five", "ten", "twelve", "nobody"];
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    for round in 0..ROUNDS {
+        // In turn, so that a machine that slows down slows all of them down.
+        for (user, times) in names.iter().zip(&mut times) {
+            let before = cpu_time(guard.id());
+            let password = format!("wrong {round}");
+            assert_eq!(client.get_as((user, &password), "/metrics").status, 401);
+            times.push(cpu_time(guard.id()) - before);
+        }
+    }
+    let medians = times.map(|mut times| {
+        times.sort();
+        times[ROUNDS / 2].as_secs_f64()
+    });
+    for (name, median) in names.iter().zip(medians) {
+        let ratio = median / medians[0];
+        println!("{name}: {:.1} ms, {ratio:.3} of five", median * 1e3);
+        assert!((0.9..=1.1).contains(&ratio), "{name}: {ratio:.3}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Networks that mean no good: nobody gets in, nobody gets stuck, nothing grows.
 
 mod canonical;
+mod churn;
 mod connections;
 mod guessing;
 mod response_splitting;

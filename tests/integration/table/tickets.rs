@@ -174,3 +174,31 @@ fn a_session_of_another_guard_is_not_resumed() {
         assert!(client.try_get(here.guard.port(), "").is_err(), "{version:?}");
     }
 }
+
+const SESSIONS: usize = 200;
+
+/// Sessions of as many clients, by ticket and (TLS 1.2) by id, resumed without the certificate.
+fn resumed(site: &Site, sessions: &[SslSession], version: SslVersion) -> usize {
+    let admitted = sessions.iter().filter(|session| {
+        let client = TlsClient::new().version(version).resume((*session).clone());
+        client.try_get(site.guard.port(), "").is_ok_and(|response| response.status == 200)
+    });
+    admitted.count()
+}
+
+#[test]
+fn of_two_hundred_sessions_all_resume_before_and_none_after() {
+    let site = Site::new();
+    for (version, number) in [(SslVersion::TLS1_2, 2), (SslVersion::TLS1_3, 3)] {
+        site.guard.replace("clients.crt", site.old_ca.pem());
+        if number == 3 {
+            site.guard.wait_generation(3);
+        }
+        let client = site.client(version);
+        let sessions: Vec<_> = (0..SESSIONS).map(|_| site.session(&client)).collect();
+        assert_eq!(resumed(&site, &sessions, version), SESSIONS, "{version:?} before");
+        site.guard.replace("clients.crt", site.new_ca.pem());
+        site.guard.wait_generation(2 * (number - 1));
+        assert_eq!(resumed(&site, &sessions, version), 0, "{version:?} after");
+    }
+}
