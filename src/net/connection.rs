@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -195,6 +196,7 @@ async fn serve_http2<A>(
     gate.open();
     gate.deadline().arm(limits.header_timeout);
     let (streams, open) = watch::channel(0);
+    let backlog = gate.backlog();
     let connection = Arc::new(Http2Connection {
         app: Arc::clone(app),
         streams,
@@ -206,20 +208,25 @@ async fn serve_http2<A>(
     });
     tokio::select! {
         _ = connection.process_new(Box::new(gate), shutdown) => {}
-        () = over(open.clone(), shutdown.clone()) => {}
+        () = over(open.clone(), &backlog, shutdown.clone()) => {}
         () = idle(open, limits.idle_timeout) => {}
     }
 }
 
-/// Until the guard stops and no stream is open any more. The engine's own end waits for the client
-/// to acknowledge GOAWAY, which one that is gone never does.
-async fn over(mut open: watch::Receiver<usize>, mut shutdown: ShutdownWatch) {
+/// Until the guard stops, no stream is open any more and the client has taken what there was: the
+/// last of it waits in the engine after its stream has ended. The engine's own end waits for the
+/// client to acknowledge GOAWAY, which one that is gone never does.
+async fn over(mut open: watch::Receiver<usize>, backlog: &AtomicBool, mut shutdown: ShutdownWatch) {
     if shutdown.wait_for(|stop| *stop).await.is_err() {
         return;
     }
     loop {
         tokio::time::sleep(GOAWAY_LINGER).await;
-        if *open.borrow() == 0 || open.wait_for(|open| *open == 0).await.is_err() {
+        let quiet = *open.borrow() == 0;
+        if quiet && !backlog.load(Ordering::Relaxed) {
+            return;
+        }
+        if open.wait_for(|open| *open == 0).await.is_err() {
             return;
         }
     }

@@ -8,6 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
@@ -95,6 +96,14 @@ impl Gate {
 
     pub fn deadline(&self) -> &Arc<Deadline> {
         &self.deadline
+    }
+
+    /// Whether the client has yet to take something before more can be written.
+    pub fn backlog(&self) -> Arc<AtomicBool> {
+        match &self.transport {
+            Transport::Plain(io) => Arc::clone(&io.backlog),
+            Transport::Tls(tls) => Arc::clone(&tls.get_ref().backlog),
+        }
     }
 
     /// Whether bytes of a request have come already.

@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct SocketIo {
     out: Vec<u8>,
     written: usize,
     pub deadline: Arc<Deadline>,
+    /// Whether the peer has yet to take something before more can be written.
+    pub backlog: Arc<AtomicBool>,
     alarm: Alarm,
     /// For each batch that is written.
     write_timeout: Duration,
@@ -43,6 +46,7 @@ impl SocketIo {
             out: Vec::new(),
             written: 0,
             deadline: Arc::new(Deadline::new()),
+            backlog: Arc::default(),
             alarm: Alarm::default(),
             write_timeout,
             write_alarm: Alarm::default(),
@@ -87,6 +91,7 @@ impl SocketIo {
                 Poll::Ready(Ok(n)) => self.written += n,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
+                    self.backlog.store(true, Ordering::Relaxed);
                     ready!(self.poll_too_slow(cx));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -94,7 +99,9 @@ impl SocketIo {
         }
         self.out = Vec::new();
         self.written = 0;
-        self.blocked_since = None;
+        if self.blocked_since.take().is_some() {
+            self.backlog.store(false, Ordering::Relaxed);
+        }
         Poll::Ready(Ok(()))
     }
 

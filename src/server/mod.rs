@@ -68,13 +68,13 @@ pub fn run(plan: Plan) -> Result<u8, String> {
         let mut signals = Signals::new(plan.command.is_some()).map_err(cannot)?;
         let mut child =
             Supervisor::new(plan.command, plan.upstream, readiness, metrics).map_err(cannot)?;
-        let accepting = service.start(listeners, &engine, &reload)?;
+        let mut accepting = service.start(listeners, &engine, &reload)?;
         let ending = match child.start() {
             Ok(()) => until_told(&mut signals, &mut child, &reload).await,
             Err(code) => Ending::Child(code),
         };
-        // Dropping the listeners closes them.
-        drop(accepting);
+        // Closes the listeners and removes their files.
+        accepting.shutdown().await;
         // Nobody listens only when every connection is gone.
         let _ = stop.send(true);
         let code = end(ending, service.connections(), &mut signals, &mut child, plan.grace_period);

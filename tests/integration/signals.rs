@@ -142,6 +142,44 @@ fn sigterm_lets_http2_streams_finish() {
     assert!(start.elapsed() < AT_ONCE, "as soon as the last stream is done");
 }
 
+/// A stream has ended for the engine when its last bytes are in a buffer; the client may be slow to
+/// take them.
+#[test]
+fn sigterm_lets_a_slow_http2_client_have_the_rest() {
+    const PAGE_LEN: usize = 24 * 1024 * 1024;
+    let exporter = Exporter::answering(ok("", vec![b'x'; PAGE_LEN]));
+    let tls = ServerTls::new();
+    let builder = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter);
+    let mut guard = builder.telemetry().start();
+    let mut client = Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port()));
+    client.largest_window();
+    let stream = client.send_get("/metrics", &[]);
+    let answered = || {
+        let page = guard.telemetry().get("/metrics").text();
+        page.contains("exporter_guard_http_requests_total{code=\"200\"} 1")
+    };
+    let mut taken = 0;
+    let mut read = |client: &mut Http2| {
+        let frame = client.read_frame().expect("the rest of the page");
+        taken += if frame.stream == stream && frame.kind == http2::DATA {
+            frame.payload.len()
+        } else {
+            0
+        };
+        taken
+    };
+    // A frame of 16 KB at a time, so that some are left when the engine's end of the stream is seen.
+    while !answered() {
+        read(&mut client);
+    }
+    guard.signal(libc::SIGTERM);
+    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    // Four times what an idle connection has after GOAWAY.
+    std::thread::sleep(Duration::from_secs(1));
+    while read(&mut client) < PAGE_LEN {}
+    assert_eq!(guard.process().wait_exit().code(), Some(0));
+}
+
 #[test]
 fn the_grace_period_ends_what_does_not_finish() {
     let (exporter, _go) = slow_exporter();

@@ -6,7 +6,7 @@ use super::wire::Client;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-const DATA: u8 = 0;
+pub const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -54,6 +54,12 @@ impl Http2 {
     pub fn no_window(&mut self) {
         const INITIAL_WINDOW_SIZE: [u8; 6] = [0, 4, 0, 0, 0, 0];
         self.client.send(frame(SETTINGS, 0, 0, &INITIAL_WINDOW_SIZE));
+    }
+
+    /// Take as much as there is.
+    pub fn largest_window(&mut self) {
+        self.client.send(frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+        self.client.send(frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()));
     }
 
     pub fn into_client(self) -> Client {
