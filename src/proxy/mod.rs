@@ -104,6 +104,9 @@ impl Guard {
                 "Request refused"
             );
         }
+        if let Some(delay) = refusal.delay() {
+            tokio::time::sleep(delay).await;
+        }
         if matches!(refusal, Refusal::Denied(Denial::NotCertified)) {
             session.set_keepalive(None);
         }

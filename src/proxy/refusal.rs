@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::auth::Denial;
 
+/// Sixty-four clients that ask again at once then make 256 requests a second, which costs nothing.
+const GUESSER_DELAY: Duration = Duration::from_millis(250);
+
 /// Why a request goes no further.
 #[derive(Debug)]
 pub enum Refusal {
@@ -44,6 +47,15 @@ impl Refusal {
             401 => "Unauthorized",
             421 => "Misdirected Request: open a new connection, with a client certificate",
             _ => "Bad Request: missing or malformed Host header",
+        }
+    }
+
+    /// How long the answer takes: one who is refused for guessing must not be able to ask again as
+    /// fast as the machine can refuse.
+    pub fn delay(&self) -> Option<Duration> {
+        match self {
+            Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => Some(GUESSER_DELAY),
+            Refusal::RateLimited(_) | Refusal::Denied(_) | Refusal::BadHost => None,
         }
     }
 

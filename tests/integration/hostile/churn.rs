@@ -44,10 +44,6 @@ struct Site {
 }
 
 impl Site {
-    fn config(round: usize) -> String {
-        format!("{TLS}{}# {round}\n", scraper())
-    }
-
     fn client(&self, http2: bool) -> Client {
         let client = TlsClient::new().trust(&self.tls.ca);
         let protocols = if http2 { tls::H2_AND_HTTP1 } else { &b"\x08http/1.1"[..] };
@@ -109,8 +105,10 @@ fn nothing_grows() {
         Exporter::on_unix(&socket, exporter::always(ok("", "x".repeat(20_000))))
     };
     let mut exporter = start_exporter();
+    let users = scraper();
+    let config = |round: usize| format!("{TLS}{users}# {round}\n");
     let tls = ServerTls::new();
-    let builder = GuardBuilder::new().config(Site::config(0)).tls(&tls).upstream(&exporter);
+    let builder = GuardBuilder::new().config(config(0)).tls(&tls).upstream(&exporter);
     let site = Site { guard: builder.telemetry().start(), tls };
     let (stop, connections) = (AtomicBool::new(false), AtomicUsize::new(0));
     let states = std::thread::scope(|scope| {
@@ -121,7 +119,7 @@ fn nothing_grows() {
             let (begin, mut round, mut states) = (Instant::now(), 0, Vec::new());
             while begin.elapsed() < duration {
                 round += 1;
-                site.guard.replace("web.yml", Site::config(round));
+                site.guard.replace("web.yml", config(round));
                 site.guard.wait_generation(u32::try_from(round).unwrap() + 1);
                 if round % 5 == 0 {
                     drop(exporter);

@@ -103,7 +103,7 @@ fn guard(tls: bool, exporter: &Exporter, limits: &str) -> (Guard, ServerTls) {
 
 /// Connections of a kind, kept up as well as they can be: the guard ends each, and answers the good
 /// probe all the while.
-fn outlive(kind: &Kind, guard: &Guard, count: usize) {
+fn outlive(kind: &Kind, guard: &Guard, count: usize, patience: Duration) {
     let probe = || {
         if kind.tls { TlsClient::new().connect(guard.port()) } else { guard.connect() }
     };
@@ -122,7 +122,7 @@ fn outlive(kind: &Kind, guard: &Guard, count: usize) {
             }
         });
         let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            process::eventually_within(Duration::from_secs(60), kind.name, || {
+            process::eventually_within(patience, kind.name, || {
                 assert_eq!(probe().get_as(SCRAPER, "/small").status, 200, "the good probe");
                 // The connection that asks, and probes whose end is not seen yet.
                 guard.metric("exporter_guard_open_connections") < 4.0
@@ -135,7 +135,7 @@ fn outlive(kind: &Kind, guard: &Guard, count: usize) {
     });
 }
 
-fn outlive_all(count: usize, limits: &str) {
+fn outlive_all(count: usize, limits: &str, patience: Duration) {
     let large = ok("", vec![b'x'; LARGE]);
     let exporter = Exporter::scripted(move |request, out| match request.target.as_str() {
         "/small" => exporter::always(ok("", PAGE))(request, out),
@@ -143,17 +143,18 @@ fn outlive_all(count: usize, limits: &str) {
     });
     let guards = [false, true].map(|tls| guard(tls, &exporter, limits));
     for kind in &KINDS {
-        outlive(kind, &guards[usize::from(kind.tls)].0, count);
+        outlive(kind, &guards[usize::from(kind.tls)].0, count, patience);
     }
 }
 
 #[test]
 fn every_phase_ends() {
-    outlive_all(CLIENTS, SHORT);
+    outlive_all(CLIENTS, SHORT, Duration::from_secs(60));
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_phase_ends_for_a_thousand_by_default() {
-    outlive_all(MANY_CLIENTS, HALF_A_MINUTE_AT_MOST);
+    // The kernel takes gigabytes for those that do not read before they block.
+    outlive_all(MANY_CLIENTS, HALF_A_MINUTE_AT_MOST, Duration::from_secs(240));
 }
