@@ -21,6 +21,7 @@
 //! - [`telemetry`], [`metrics`]: what the guard says about itself.
 //! - [`child`]: the exporter as a child process, when the guard runs it.
 //! - [`process`]: what the process asks for and gives up before it serves.
+//! - [`systemd`]: what the service manager is told.
 //! - [`server`]: puts it together; [`commands`]: the subcommands.
 
 pub mod auth;
@@ -39,6 +40,7 @@ pub mod server;
 pub mod signals;
 pub mod snapshot;
 pub mod source;
+pub mod systemd;
 pub mod telemetry;
 pub mod tls;
 

@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
 use crate::proxy::Upstream;
+use crate::systemd;
 
 /// An exporter starts within milliseconds, or within minutes; the delay grows by half each time.
 const FIRST_POLL: Duration = Duration::from_millis(10);
@@ -19,21 +20,22 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What every HTTP/1 answer begins with (RFC 9112 section 2.3).
 const HTTP: &[u8] = b"HTTP/";
 
-/// Read by `/-/ready`.
-#[derive(Debug)]
+/// Read by `/-/ready`, told to the service manager.
+#[derive(Debug, Default)]
 pub struct Readiness(AtomicBool);
 
 impl Readiness {
-    pub fn new(ready: bool) -> Self {
-        Self(AtomicBool::new(ready))
-    }
-
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Relaxed);
+        if ready {
+            systemd::ready("Serving");
+        } else {
+            systemd::status("The exporter does not answer");
+        }
     }
 
     /// Ask the exporter until it answers once.

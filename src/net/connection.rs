@@ -13,6 +13,7 @@ use pingora::protocols::{ALPN, Ssl};
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::deadline::Deadline;
 use super::gate::{Gate, HeadError, Transport};
@@ -75,6 +76,18 @@ impl std::fmt::Display for Peer {
             None => f.write_str("unix"),
         }
     }
+}
+
+/// A client that has just connected is about to ask, and would take a closed connection for a
+/// failure: when the guard stops, it has this long from its accept. (After a restart its successor
+/// may be listening on the same socket; the connection is still ours.)
+const FRESH_FOR: Duration = Duration::from_millis(300);
+
+/// Until the guard stops and a connection that was accepted then is fresh no more.
+pub async fn stopped(shutdown: &mut ShutdownWatch, accepted: Instant) {
+    // A sender that is gone means that the guard stops, too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+    tokio::time::sleep_until(accepted + FRESH_FOR).await;
 }
 
 tokio::task_local! {
@@ -157,11 +170,11 @@ async fn read_head(
     limits: &Limits,
     mut shutdown: ShutdownWatch,
 ) -> Result<(), HeadError> {
+    let accepted = gate.deadline().start();
     tokio::select! {
         biased;
         first = gate.first_byte() => first?,
-        // A sender that is gone means that the guard stops, too.
-        _ = shutdown.wait_for(|stop| *stop) => return Err(HeadError::Idle),
+        () = stopped(&mut shutdown, accepted) => return Err(HeadError::Idle),
     }
     gate.deadline().arm(limits.header_timeout);
     gate.next_head(limits.max_header_bytes).await

@@ -23,6 +23,11 @@ impl Deadline {
         Self { start: Instant::now(), due_ms: AtomicU64::new(DISARMED) }
     }
 
+    /// When it was made.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
     /// The phase that begins now must end within `limit`, however many bytes trickle in meanwhile.
     pub fn arm(&self, limit: Duration) {
         let due = self.start.elapsed().saturating_add(limit);

@@ -90,7 +90,7 @@ pub fn enter(reach: &Reach) -> io::Result<Landlock> {
     // Root in a container may have been given files of others to read; they must reload.
     keep_capabilities(&[Capability::CAP_DAC_READ_SEARCH])?;
     let root: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
-    restrict(reach, &[(PathBuf::from("/"), root)]).map_err(io::Error::other)
+    Ok(restrict_or_not(reach, &[(PathBuf::from("/"), root)]))
 }
 
 /// The second layer, for a thread that talks to the network.
@@ -101,7 +101,15 @@ pub fn enter_network_thread(reach: &Reach) -> io::Result<Landlock> {
         .iter()
         .map(|path| (PathBuf::from(path), AccessFs::ReadFile | AccessFs::ReadDir))
         .collect();
-    restrict(reach, &resolver).map_err(io::Error::other)
+    Ok(restrict_or_not(reach, &resolver))
+}
+
+/// A container may forbid the system calls, which is the same as a kernel that has none.
+fn restrict_or_not(reach: &Reach, readable: &[(PathBuf, BitFlags<AccessFs>)]) -> Landlock {
+    restrict(reach, readable).unwrap_or_else(|error| {
+        tracing::debug!(err = %error, "Landlock");
+        Landlock::Missing
+    })
 }
 
 fn restrict(
@@ -135,6 +143,11 @@ fn restrict(
 /// Of the capabilities this thread has, keep these at most.
 fn keep_capabilities(wanted: &[Capability]) -> io::Result<()> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
+    let inheritable = caps::read(None, CapSet::Inheritable).map_err(io::Error::other)?;
+    if inheritable.is_empty() && permitted.iter().all(|held| wanted.contains(held)) {
+        // A service manager may forbid the call to those that have nothing to give up.
+        return Ok(());
+    }
     let kept = permitted.into_iter().filter(|held| wanted.contains(held)).collect();
     let drop = || {
         caps::clear(None, CapSet::Inheritable)?;

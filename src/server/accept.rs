@@ -186,7 +186,7 @@ impl Service {
             // Boxed: its space is given back before the connection begins to wait.
             transport = Box::pin(established) => transport,
             // Nothing was asked for yet.
-            _ = stopping.wait_for(|stop| *stop) => return,
+            () = connection::stopped(&mut stopping, deadline.start()) => return,
         };
         let peer = Arc::new(Peer::new(address, demanded, Arc::clone(&deadline)));
         match transport {

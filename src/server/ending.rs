@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use crate::child::Supervisor;
 use crate::reload::ReloadHandle;
 use crate::signals::{self, Signals};
+use crate::systemd;
 
 /// How much of the grace period running requests get when the child needs the rest.
 const DRAIN_SHARE: f64 = 0.75;
@@ -41,8 +42,16 @@ pub async fn until_told(
             signals::INTERRUPT => return Ending::AtOnce,
             signals::HANGUP => {
                 let reload = reload.clone();
-                // The log says how it went.
-                tokio::spawn(async move { drop(reload.request().await) });
+                tokio::spawn(async move {
+                    systemd::reloading();
+                    // The log says more.
+                    match reload.request().await {
+                        Ok(()) => systemd::ready("Serving"),
+                        Err(_) => {
+                            systemd::ready("Reload failed, serving by the last good configuration")
+                        }
+                    }
+                });
             }
             _ => {}
         }

@@ -19,6 +19,7 @@ use crate::proxy::{self, Guard, Upstream};
 use crate::reload::Initial;
 use crate::signals::Signals;
 use crate::snapshot::{Current, Snapshot};
+use crate::systemd;
 use accept::{Listeners, Service};
 use ending::{Ending, end, until_told};
 use threads::Threads;
@@ -59,7 +60,7 @@ pub fn run(plan: Plan) -> Result<u8, String> {
     };
     let Threads { reloader, runtime } = threads.start()?;
     let (stop, stopping) = watch::channel(false);
-    let readiness = Arc::new(Readiness::new(plan.command.is_none()));
+    let readiness = Arc::new(Readiness::default());
     let service = Service::new(current, Arc::clone(&metrics), Arc::clone(&readiness), stopping);
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
@@ -67,12 +68,18 @@ pub fn run(plan: Plan) -> Result<u8, String> {
         let cannot = |error: std::io::Error| format!("cannot handle signals: {error}");
         let mut signals = Signals::new(plan.command.is_some()).map_err(cannot)?;
         let mut child =
-            Supervisor::new(plan.command, plan.upstream, readiness, metrics).map_err(cannot)?;
+            Supervisor::new(plan.command, plan.upstream, Arc::clone(&readiness), metrics)
+                .map_err(cannot)?;
         let mut accepting = service.start(listeners, &engine, &reload)?;
+        tokio::spawn(systemd::watchdog());
+        if !child.has_command() {
+            readiness.set(true);
+        }
         let ending = match child.start() {
             Ok(()) => until_told(&mut signals, &mut child, &reload).await,
             Err(code) => Ending::Child(code),
         };
+        systemd::stopping();
         // Closes the listeners and removes their files.
         accepting.shutdown().await;
         // Nobody listens only when every connection is gone.

@@ -13,6 +13,7 @@ mod prometheus;
 mod reload;
 mod signals;
 mod support;
+mod systemd;
 mod table;
 mod telemetry;
 mod tls;
