@@ -24,7 +24,7 @@ lint:
 
 # Tests that take minutes; loopback only, bounded in count and time.
 stress:
-	.ci/require test
+	.ci/require stress
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
 
 # Cost per request beside nginx; prints a table.

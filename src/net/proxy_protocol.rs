@@ -33,18 +33,22 @@ pub enum Header {
 /// Look for a header at the beginning of `bytes`.
 pub fn parse(bytes: &[u8]) -> Header {
     let begins = |prefix: &[u8]| bytes.iter().zip(prefix).all(|(a, b)| a == b);
-    let max = if begins(V1_PREFIX) {
-        V1_MAX
+    let (max, is_line) = if begins(V1_PREFIX) {
+        (V1_MAX, true)
     } else if begins(V2_SIGNATURE) {
-        V2_MAX
+        (V2_MAX, false)
     } else {
         return Header::Malformed;
     };
     let bytes = &bytes[..bytes.len().min(max)];
+    let has_ended = !is_line || bytes.windows(2).any(|pair| pair == b"\r\n");
     let (len, client) = match HeaderResult::parse(bytes) {
         HeaderResult::V1(Ok(header)) => (header.header.len(), of_v1(&header.addresses)),
         HeaderResult::V2(Ok(header)) => (header.len(), of_v2(&header)),
-        partial if partial.is_incomplete() && bytes.len() < max => return Header::Partial,
+        // The parser takes some lines that are cut off for malformed ones.
+        part if bytes.len() < max && (!has_ended || part.is_incomplete()) => {
+            return Header::Partial;
+        }
         _ => return Header::Malformed,
     };
     Header::Complete { len, client }

@@ -197,8 +197,12 @@ pub struct ServerTls {
 
 impl ServerTls {
     pub fn new() -> Self {
+        Self::with_key(KeyKind::Ecdsa)
+    }
+
+    pub fn with_key(key: KeyKind) -> Self {
         let ca = Authority::new("server CA");
-        let identity = ca.issue(&Leaf::server());
+        let identity = ca.issue(&Leaf::server().key(key));
         Self { ca, identity }
     }
 }

@@ -1,5 +1,6 @@
 //! `tls_server_config` and what surrounds it.
 
+mod abuse;
 mod client_auth;
 mod client_names;
 mod handshake;
@@ -7,4 +8,5 @@ mod material;
 mod negotiation;
 mod rate_limit;
 mod response_headers;
+mod scanners;
 mod wrong_protocol;
