@@ -7,6 +7,7 @@ mod cli;
 mod conf;
 mod corpus;
 mod data_path;
+mod hostile;
 mod prometheus;
 mod reload;
 mod signals;
