@@ -3,7 +3,10 @@
 mod canonical;
 mod churn;
 mod connections;
+mod frames;
 mod guessing;
+mod http2_conformance;
+mod http2_floods;
 mod response_splitting;
 mod sandbox;
 mod secrets;

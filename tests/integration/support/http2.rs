@@ -1,4 +1,5 @@
-//! Just enough HTTP/2 (RFC 9113) to hold a connection open and ask again on it.
+//! Just enough HTTP/2 (RFC 9113) to hold a connection open and ask again on it, and the frames to
+//! do worse with.
 
 use std::io;
 
@@ -7,24 +8,45 @@ use super::wire::Client;
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const ACK: u8 = 1;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+pub const PADDED: u8 = 8;
+/// Of HEADERS: that it begins with what a PRIORITY frame holds.
+pub const WITH_PRIORITY: u8 = 0x20;
+
+/// RFC 9113 section 6.5.2.
+pub const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// The index of `:status 200` in HPACK's static table, as a header block begins with it.
-const STATUS_200: u8 = 0x88;
+pub const STATUS_200: u8 = 0x88;
 
+#[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
     pub flags: u8,
     pub stream: u32,
     pub payload: Vec<u8>,
+}
+
+impl Frame {
+    pub fn read(client: &mut Client) -> io::Result<Self> {
+        let head = client.take(9)?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let payload = client.take(length as usize)?;
+        let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+        Ok(Self { kind: head[3], flags: head[4], stream, payload })
+    }
 }
 
 /// What a stream brought.
@@ -52,13 +74,12 @@ impl Http2 {
 
     /// Take nothing of any response (RFC 9113 section 6.9.2).
     pub fn no_window(&mut self) {
-        const INITIAL_WINDOW_SIZE: [u8; 6] = [0, 4, 0, 0, 0, 0];
-        self.client.send(frame(SETTINGS, 0, 0, &INITIAL_WINDOW_SIZE));
+        self.client.send(settings(&[(INITIAL_WINDOW_SIZE, 0)]));
     }
 
     /// Take as much as there is.
     pub fn largest_window(&mut self) {
-        self.client.send(frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+        self.client.send(settings(&[(INITIAL_WINDOW_SIZE, 0x7fff_ffff)]));
         self.client.send(frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()));
     }
 
@@ -120,11 +141,7 @@ impl Http2 {
 
     /// The next frame; settings and pings are answered on the way.
     pub fn read_frame(&mut self) -> io::Result<Frame> {
-        let head = self.client.take(9)?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let payload = self.client.take(length as usize)?;
-        let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-        let read = Frame { kind: head[3], flags: head[4], stream, payload };
+        let read = Frame::read(&mut self.client)?;
         match (read.kind, read.flags & ACK) {
             (SETTINGS, 0) => self.client.send(frame(SETTINGS, ACK, 0, b"")),
             (PING, 0) => self.client.send(frame(PING, ACK, 0, &read.payload)),
@@ -139,11 +156,13 @@ pub fn unfinished_headers() -> Vec<u8> {
     frame(HEADERS, END_STREAM, 1, &header_block("/metrics", &[]))
 }
 
-pub fn settings() -> Vec<u8> {
-    frame(SETTINGS, 0, 0, b"")
+/// SETTINGS with these identifiers and values.
+pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
+    let value = |(id, value): &(u16, u32)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
+    frame(SETTINGS, 0, 0, &values.iter().flat_map(value).collect::<Vec<u8>>())
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a frame is small").to_be_bytes();
     let mut bytes = length[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -152,17 +171,41 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Literals without indexing and without Huffman coding (RFC 7541 section 6.2.2).
 fn header_block(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let pseudo =
         [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", path)];
-    let mut block = Vec::new();
-    for (name, value) in pseudo.iter().chain(more) {
-        block.push(0);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).ok().filter(|n| *n < 127).expect("a short text"));
-            block.extend(text.bytes());
-        }
+    block(pseudo.iter().chain(more).copied())
+}
+
+pub fn block<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
+    fields.into_iter().flat_map(|(name, value)| literal(name, value)).collect()
+}
+
+/// A literal without indexing and without Huffman coding (RFC 7541 section 6.2.2).
+pub fn literal(name: &str, value: &str) -> Vec<u8> {
+    [&[0], &*string(name), &*string(value)].concat()
+}
+
+/// RFC 7541 section 5.2, not Huffman-coded.
+pub fn string(text: &str) -> Vec<u8> {
+    let mut bytes = integer(0, 7, text.len());
+    bytes.extend(text.bytes());
+    bytes
+}
+
+/// RFC 7541 section 5.1: a number in the low bits of a byte that begins with `pattern`.
+pub fn integer(pattern: u8, bits: u32, value: usize) -> Vec<u8> {
+    let max = (1_usize << bits) - 1;
+    let low = |value: usize| u8::try_from(value & 0xff).expect("one byte");
+    if value < max {
+        return vec![pattern | low(value)];
     }
-    block
+    let mut bytes = vec![pattern | low(max)];
+    let mut rest = value - max;
+    while rest >= 128 {
+        bytes.push(0x80 | low(rest & 0x7f));
+        rest >>= 7;
+    }
+    bytes.push(low(rest));
+    bytes
 }

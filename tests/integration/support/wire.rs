@@ -295,12 +295,24 @@ impl Client {
         closed
     }
 
-    fn set_read_timeout(&self, limit: Duration) {
+    /// How long a read may take, in place of [`PATIENCE`].
+    pub fn set_read_timeout(&self, limit: Duration) {
         let limit = Some(limit);
         match &self.transport {
             Transport::Tcp(stream) => stream.set_read_timeout(limit),
             Transport::Unix(stream) => stream.set_read_timeout(limit),
             Transport::Tls(stream) => stream.get_ref().set_read_timeout(limit),
+        }
+        .expect("a timeout that is not zero");
+    }
+
+    /// How long a write may take, in place of [`PATIENCE`].
+    pub fn set_write_timeout(&self, limit: Duration) {
+        let limit = Some(limit);
+        match &self.transport {
+            Transport::Tcp(stream) => stream.set_write_timeout(limit),
+            Transport::Unix(stream) => stream.set_write_timeout(limit),
+            Transport::Tls(stream) => stream.get_ref().set_write_timeout(limit),
         }
         .expect("a timeout that is not zero");
     }
@@ -358,6 +370,6 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-fn is_timeout(error: &io::Error) -> bool {
+pub fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

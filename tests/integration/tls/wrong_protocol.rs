@@ -59,7 +59,7 @@ fn an_http2_preface_on_a_plain_port_is_refused() {
     let guard = GuardBuilder::new().config("").start();
     let mut client = guard.connect();
     client.send(http2::PREFACE);
-    client.send(http2::settings());
+    client.send(http2::settings(&[]));
     if let Some(response) = client.head_or_close() {
         assert!((400..600).contains(&response.status), "{response:?}");
     }
