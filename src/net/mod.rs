@@ -10,7 +10,7 @@ pub mod connection;
 mod deadline;
 mod gate;
 pub mod handshake;
-mod head;
+pub mod head;
 mod io;
 pub mod listener;
 
