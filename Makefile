@@ -4,7 +4,7 @@ CARGO ?= cargo
 # rustdoc has its own idea of warnings.
 export RUSTDOCFLAGS ?= -D warnings
 
-.PHONY: demo test lint stress bench build
+.PHONY: demo test lint stress fuzz bench build
 
 demo:
 	.ci/require build
@@ -17,6 +17,7 @@ test:
 
 lint:
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) doc --locked --no-deps --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
@@ -26,6 +27,14 @@ lint:
 stress:
 	.ci/require stress
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
+
+# Seconds of new inputs for each fuzz target.
+FUZZ_SECONDS ?= 60
+
+# Fuzz targets (installs cargo-fuzz); their seeds run in `make test`, too.
+fuzz:
+	.ci/require build
+	fuzz/run $(FUZZ_SECONDS)
 
 # Cost per request beside nginx; prints a table.
 bench:

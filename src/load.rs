@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::config::{self, Config, Finding, Sources};
+use crate::config::{self, Config, Finding, Reading, Sources};
 use crate::tls::material::Identity;
 
 /// A configuration that can be put in force.
@@ -25,7 +25,11 @@ pub struct Rejected {
 
 /// Read the file and every file it names.
 pub fn load(path: &Path) -> Result<Loaded, Rejected> {
-    let mut reading = config::read(path);
+    complete(config::read(path))
+}
+
+/// Add what the certificates and keys hold to what the file holds.
+pub fn complete(mut reading: Reading) -> Result<Loaded, Rejected> {
     let identity = reading.tls.as_ref().and_then(|tls| Identity::read(tls, &mut reading.findings));
     let sources = reading.sources;
     let rejected = reading.findings.has_errors();

@@ -2,7 +2,8 @@
 //! `proxy`. Everything that leaves this module is typed and checked; nothing here knows of
 //! sockets, TLS libraries or HTTP engines.
 //!
-//! [`read`] is the way in. It reports every problem, each with its line.
+//! [`read`] is the way in, or [`parse`] for a text that is not in a file. They report every problem,
+//! each with its line.
 
 mod document;
 pub mod duration;
@@ -82,13 +83,20 @@ const SECTIONS: [&str; 5] =
 /// Read the file and every file it names.
 pub fn read(path: &Path) -> Reading {
     let mut sources = Sources::new(path);
-    let text = match sources.read(path) {
-        Ok(bytes) => bytes,
-        Err(message) => return unreadable(path, sources, &message),
-    };
-    let text = match String::from_utf8(text.to_vec()) {
-        Ok(text) => text,
-        Err(_) => return unreadable(path, sources, "not UTF-8 text"),
+    match sources.read(path) {
+        Ok(bytes) => parse_as(path, bytes.to_vec(), sources),
+        Err(message) => unreadable(path, sources, &message),
+    }
+}
+
+/// Read `text` as if it were the content of `path`, and every file it names.
+pub fn parse(path: &Path, text: Vec<u8>) -> Reading {
+    parse_as(path, text, Sources::new(path))
+}
+
+fn parse_as(path: &Path, text: Vec<u8>, sources: Sources) -> Reading {
+    let Ok(text) = String::from_utf8(text) else {
+        return unreadable(path, sources, "not UTF-8 text");
     };
     match Document::parse(text) {
         Ok((document, root)) => validate(path, document, &root, sources),

@@ -11,7 +11,7 @@ pub mod connection;
 mod deadline;
 mod gate;
 pub mod handshake;
-mod head;
+pub mod head;
 mod io;
 pub mod listener;
 pub mod proxy_protocol;

@@ -43,7 +43,11 @@ pub fn parse(bytes: &[u8]) -> Header {
     let bytes = &bytes[..bytes.len().min(max)];
     let has_ended = !is_line || bytes.windows(2).any(|pair| pair == b"\r\n");
     let (len, client) = match HeaderResult::parse(bytes) {
-        HeaderResult::V1(Ok(header)) => (header.header.len(), of_v1(&header.addresses)),
+        HeaderResult::V1(Ok(header)) => match of_v1(&header.addresses) {
+            // The parser takes a port of `+80`.
+            Some(_) if header.header.contains('+') => return Header::Malformed,
+            client => (header.header.len(), client),
+        },
         HeaderResult::V2(Ok(header)) => (header.len(), of_v2(&header)),
         // The parser takes some lines that are cut off for malformed ones.
         part if bytes.len() < max && (!has_ended || part.is_incomplete()) => {
@@ -140,6 +144,7 @@ mod tests {
             b"\x16\x03\x01",
             b"PROXX",
             b"PROXY TCP4 a b c d\r\n",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 +1 443\r\n",
             b"PROXY TCP4 192.0.2.1 192.0.2.2 99999 443\r\n",
             &[b"PROXY TCP4 ", &[b'1'; 200][..]].concat(),
         ] {

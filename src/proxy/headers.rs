@@ -3,6 +3,8 @@
 //! pingora strips the hop-by-hop request fields and those named in `Connection` (RFC 9110 section
 //! 7.6.1) by the policy set in [`super::upstream`].
 
+use std::net::SocketAddr;
+
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
@@ -13,7 +15,6 @@ use pingora::prelude::Error;
 
 use super::failure;
 use super::refusal::Refusal;
-use crate::net::Peer;
 use crate::snapshot::Snapshot;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -34,11 +35,13 @@ const CLAIMED: [HeaderName; 6] = [
 const HOP_BY_HOP_RESPONSE: [HeaderName; 3] =
     [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), UPGRADE];
 
-/// The request as the exporter gets it: no credentials, and the truth about the client.
+/// The request as the exporter gets it: no credentials, and the truth about the client, which has
+/// no address on a unix socket.
 pub fn forward(
     request: &mut RequestHeader,
     original: &RequestHeader,
-    peer: &Peer,
+    client: Option<SocketAddr>,
+    tls: bool,
     upstream_authority: &str,
 ) -> Result<(), Box<Error>> {
     if !request.raw_path().starts_with(b"/") {
@@ -50,10 +53,10 @@ pub fn forward(
     for name in &CLAIMED {
         request.remove_header(name);
     }
-    if let Some(address) = peer.address {
+    if let Some(address) = client {
         request.insert_header(X_FORWARDED_FOR, address.ip().to_canonical().to_string())?;
     }
-    request.insert_header(X_FORWARDED_PROTO, if peer.tls { "https" } else { "http" })?;
+    request.insert_header(X_FORWARDED_PROTO, if tls { "https" } else { "http" })?;
     if let Some(host) = host(original) {
         request.insert_header(X_FORWARDED_HOST, host)?;
     } else {

@@ -5,7 +5,7 @@
 
 mod engine;
 mod failure;
-mod headers;
+pub mod headers;
 mod refusal;
 mod respond;
 mod upstream;
@@ -184,7 +184,8 @@ impl ProxyHttp for Guard {
         context: &mut Context,
     ) -> Result<()> {
         let authority = self.upstream.authority();
-        headers::forward(request, session.req_header(), &context.peer, authority)
+        let peer = &context.peer;
+        headers::forward(request, session.req_header(), peer.address, peer.tls, authority)
     }
 
     async fn request_body_filter(

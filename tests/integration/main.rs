@@ -8,6 +8,7 @@ mod cli;
 mod conf;
 mod corpus;
 mod data_path;
+mod fuzz_seeds;
 mod hostile;
 mod prometheus;
 mod reload;

@@ -4,5 +4,6 @@ mod cache;
 mod connections;
 mod credentials;
 mod hashes;
+mod mutations;
 mod public_paths;
 mod timing;

@@ -1,0 +1,19 @@
+//! The bodies of the fuzz targets: each takes any bytes and panics when a promise is broken.
+//!
+//! `cargo fuzz` runs them through fuzz_targets/; the integration tests compile this very file and
+//! run every file of seeds/ through it, so that the seeds count without libFuzzer, too.
+
+mod authorization;
+mod forwarded;
+mod proxy_header;
+mod public_path;
+pub mod reference;
+mod request_head;
+mod web_config;
+
+pub use authorization::authorization;
+pub use forwarded::forwarded;
+pub use proxy_header::proxy_header;
+pub use public_path::public_path;
+pub use request_head::request_head;
+pub use web_config::web_config;

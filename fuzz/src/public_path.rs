@@ -1,0 +1,51 @@
+use std::path::Path;
+
+use exporter_guard::auth::PublicPaths;
+use exporter_guard::config;
+use serde_json::json;
+
+/// Two lines, a path to declare public and one to ask for: what the configuration accepts is
+/// plain enough that all programs read it alike, and opens nothing but itself.
+pub fn public_path(input: &[u8]) {
+    let Ok(input) = std::str::from_utf8(input) else { return };
+    let (declared, asked) = input.split_once('\n').unwrap_or((input, input));
+    // JSON is YAML.
+    let file = json!({ "proxy": { "public_paths": [declared] } }).to_string();
+    let reading = config::parse(Path::new("web.yml"), file.into_bytes());
+    let Some(config) = reading.config else { return };
+    assert_eq!(config.proxy.public_paths, [declared]);
+
+    assert!(declared.starts_with('/'), "{declared:?} is no path");
+    let is_plain = |c: char| c.is_ascii_graphic() && !"%?#;\\\"<>[]^`{|}".contains(c);
+    assert!(declared.chars().all(is_plain), "{declared:?} is read in more than one way");
+    for (index, segment) in declared[1..].split('/').enumerate() {
+        let is_root = declared == "/" && index == 0;
+        let is_end = declared.ends_with('/') && declared[1..].split('/').count() == index + 1;
+        assert!(is_root || is_end || !segment.is_empty(), "{declared:?} has an empty segment");
+        assert!(!matches!(segment, "." | ".."), "{declared:?} has a dot segment");
+    }
+
+    let paths = PublicPaths::new(&config.proxy.public_paths);
+    assert!(paths.find(declared.as_bytes()).is_some());
+    assert_eq!(paths.find(asked.as_bytes()).is_some(), asked == declared, "{asked:?}");
+    for other in variants(declared) {
+        assert!(paths.find(other.as_bytes()).is_none(), "{declared:?} opens {other:?}");
+    }
+}
+
+/// Paths that some exporter could take for the declared one.
+fn variants(path: &str) -> impl Iterator<Item = String> {
+    [
+        format!("{path}/"),
+        format!("/{path}"),
+        format!("{path}?"),
+        format!("{path}%00"),
+        format!("/.{path}"),
+        format!("/x/..{path}"),
+        format!("http://host{path}"),
+        path[1..].to_owned(),
+        path.replacen('/', "%2F", 1),
+        path.replacen('/', "/%2e/", 1),
+    ]
+    .into_iter()
+}
