@@ -55,6 +55,21 @@ pub struct ServeArgs {
     #[arg(long = "web.systemd-socket", env = "EXPORTER_GUARD_WEB_SYSTEMD_SOCKET")]
     pub systemd_socket: bool,
 
+    /// Unix socket (0600) through which a successor started with --upgrade gets the listening
+    /// sockets
+    #[arg(
+        long = "upgrade.socket",
+        env = "EXPORTER_GUARD_UPGRADE_SOCKET",
+        value_name = "PATH",
+        conflicts_with_all = ["systemd_socket", "exporter"]
+    )]
+    pub upgrade_socket: Option<PathBuf>,
+
+    /// Take the listening sockets from the guard behind --upgrade.socket, which then finishes what
+    /// runs and ends
+    #[arg(long, requires = "upgrade_socket")]
+    pub upgrade: bool,
+
     /// The web configuration file: TLS, users, headers; read again whenever it changes
     #[arg(long = "web.config.file", env = "EXPORTER_GUARD_WEB_CONFIG_FILE", value_name = "FILE")]
     pub web_config: Option<PathBuf>,

@@ -22,6 +22,7 @@
 //! - [`child`]: the exporter as a child process, when the guard runs it.
 //! - [`process`]: what the process asks for and gives up before it serves.
 //! - [`systemd`]: what the service manager is told.
+//! - [`upgrade`]: handing the sockets over to a successor.
 //! - [`server`]: puts it together; [`commands`]: the subcommands.
 
 pub mod auth;
@@ -43,6 +44,7 @@ pub mod source;
 pub mod systemd;
 pub mod telemetry;
 pub mod tls;
+pub mod upgrade;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -37,7 +37,7 @@ pub fn run(args: QuickstartArgs) -> Result<u8, String> {
         init::run(&options, &mut std::io::stdout()).map_err(|error| error.to_string())?;
     }
     telemetry::init_log(args.process.log_level, args.process.log_format);
-    serve::start(&file, listeners, upstream, None, &args.process)
+    serve::start(&file, listeners, upstream, None, None, &args.process)
 }
 
 /// The exporter on this host when there is one, else the guard's own metrics.

@@ -2,18 +2,21 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::ListenAddress;
+use super::socket_file::{self, Access, SocketFile};
 
 /// Connections the kernel completes while none is accepted; the kernel caps it at somaxconn.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
+
+/// What the address of a unix socket begins with.
+const UNIX: &str = "unix:";
 
 /// After accept fails for want of descriptors or memory, wait this long: existing connections end
 /// meanwhile, and a loop that spins would keep them from doing so.
@@ -26,28 +29,22 @@ pub struct Bound {
     pub address: String,
     /// As the command line gives it; the same as `address` for a socket that was passed.
     pub name: String,
+    file: Option<SocketFile>,
 }
 
 enum BoundSocket {
     Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener, Option<SocketFile>),
-}
-
-/// A socket file that goes away with its listener.
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Gone already is as good.
-        let _ = std::fs::remove_file(&self.0);
-    }
+    Unix(std::os::unix::net::UnixListener),
 }
 
 impl Bound {
     /// Bind one address; a host name binds every address it resolves to.
     pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
         let mut bound = match address {
-            ListenAddress::Unix(path) => vec![bind_unix(path)?],
+            ListenAddress::Unix(path) => {
+                let (socket, file) = socket_file::bind(path, Access::Usual)?;
+                vec![Self { file: Some(file), ..Self::from_fd(socket.into())? }]
+            }
             ListenAddress::Tcp { host, port } if host.is_empty() => vec![bind_any(*port)?],
             ListenAddress::Tcp { host, port } => (host.as_str(), *port)
                 .to_socket_addrs()?
@@ -66,40 +63,49 @@ impl Bound {
         passed.map(|fd| Self::from_fd(take_fd(fd))).collect()
     }
 
-    /// The file that goes away with the listener.
-    pub fn socket_file(&self) -> Option<&Path> {
-        match &self.socket {
-            BoundSocket::Unix(_, Some(SocketFile(path))) => Some(path),
-            BoundSocket::Unix(_, None) | BoundSocket::Tcp(_) => None,
+    /// A socket that another guard listens on, too; its file stays the other's.
+    pub fn from_another(fd: OwnedFd, name: String) -> io::Result<Self> {
+        let mut bound = Self::from_fd(fd)?;
+        if let Some(path) = bound.address.strip_prefix(UNIX) {
+            bound.file = Some(SocketFile::of_another(path.into()));
         }
+        bound.name = name;
+        Ok(bound)
+    }
+
+    /// The file that is to go away with the listener.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
+    }
+
+    /// One more descriptor of the same socket.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            BoundSocket::Tcp(socket) => socket.as_fd(),
+            BoundSocket::Unix(socket) => socket.as_fd(),
+        }
+        .try_clone_to_owned()
     }
 
     fn from_fd(fd: OwnedFd) -> io::Result<Self> {
         let socket = Socket::from(fd);
         socket.set_nonblocking(true)?;
         let local = socket.local_addr()?;
-        if let Some(address) = local.as_socket() {
-            let address = address.to_string();
-            return Ok(Self {
-                socket: BoundSocket::Tcp(socket.into()),
-                name: address.clone(),
-                address,
-            });
-        }
-        let address = local
-            .as_pathname()
-            .map_or_else(|| "unix:(unnamed)".to_owned(), |path| format!("unix:{}", path.display()));
-        let socket = BoundSocket::Unix(OwnedFd::from(socket).into(), None);
-        Ok(Self { socket, name: address.clone(), address })
+        let (socket, address) = match (local.as_socket(), local.as_pathname()) {
+            (Some(address), _) => (BoundSocket::Tcp(socket.into()), address.to_string()),
+            (None, path) => {
+                let path = path.map_or("(unnamed)".into(), Path::to_string_lossy);
+                (BoundSocket::Unix(OwnedFd::from(socket).into()), format!("{UNIX}{path}"))
+            }
+        };
+        Ok(Self { socket, name: address.clone(), address, file: None })
     }
 
     /// Hand the socket to the runtime that is current.
     pub fn listen(self) -> io::Result<Listener> {
         let socket = match self.socket {
             BoundSocket::Tcp(socket) => AsyncSocket::Tcp(TcpListener::from_std(socket)?),
-            BoundSocket::Unix(socket, file) => {
-                AsyncSocket::Unix(UnixListener::from_std(socket)?, file)
-            }
+            BoundSocket::Unix(socket) => AsyncSocket::Unix(UnixListener::from_std(socket)?),
         };
         Ok(Listener { socket, name: self.name })
     }
@@ -138,21 +144,6 @@ fn bind_any(port: u16) -> io::Result<Bound> {
     }
 }
 
-/// A socket file that nobody answers on is left over from a crash and is replaced.
-fn bind_unix(path: &Path) -> io::Result<Bound> {
-    if let Ok(metadata) = std::fs::symlink_metadata(path)
-        && metadata.file_type().is_socket()
-        && std::os::unix::net::UnixStream::connect(path).is_err()
-    {
-        std::fs::remove_file(path)?;
-    }
-    let socket = std::os::unix::net::UnixListener::bind(path)?;
-    socket.set_nonblocking(true)?;
-    let address = format!("unix:{}", path.display());
-    let socket = BoundSocket::Unix(socket, Some(SocketFile(path.to_owned())));
-    Ok(Bound { socket, name: address.clone(), address })
-}
-
 /// A listening socket of the runtime.
 pub struct Listener {
     socket: AsyncSocket,
@@ -162,8 +153,7 @@ pub struct Listener {
 
 enum AsyncSocket {
     Tcp(TcpListener),
-    /// The file is removed when the listener is dropped.
-    Unix(UnixListener, #[expect(dead_code, reason = "held for its Drop")] Option<SocketFile>),
+    Unix(UnixListener),
 }
 
 /// An accepted socket.
@@ -196,7 +186,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok((AcceptedSocket::Tcp(stream), Some(peer)))
             }
-            AsyncSocket::Unix(listener, _) => {
+            AsyncSocket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((AcceptedSocket::Unix(stream), None))
             }

@@ -48,7 +48,11 @@ pub struct Reach {
 
 impl Reach {
     pub fn new<'a>(upstream: &Upstream, sockets: impl Iterator<Item = &'a Path>) -> Self {
-        let socket_directories = sockets.filter_map(Path::parent).map(Path::to_owned).collect();
+        let directory = |file: &Path| match file.parent() {
+            Some(parent) if parent != "" => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let socket_directories = sockets.map(directory).collect();
         let mut reach = Self { socket_directories, ..Self::default() };
         if let Upstream::Http { host, port } = upstream {
             reach.connect.push(*port);

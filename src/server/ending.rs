@@ -8,6 +8,7 @@ use crate::child::Supervisor;
 use crate::reload::ReloadHandle;
 use crate::signals::{self, Signals};
 use crate::systemd;
+use crate::upgrade::Offer;
 
 /// How much of the grace period running requests get when the child needs the rest.
 const DRAIN_SHARE: f64 = 0.75;
@@ -19,6 +20,8 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 pub enum Ending {
     /// Told to, and to finish what runs.
     Graceful,
+    /// A successor serves; what runs is finished here.
+    Succeeded,
     /// Told to, at once.
     AtOnce,
     /// The child ended, or could not be started.
@@ -30,11 +33,14 @@ pub async fn until_told(
     signals: &mut Signals,
     child: &mut Supervisor,
     reload: &ReloadHandle,
+    offer: Option<&Offer>,
 ) -> Ending {
+    let mut succeeded = std::pin::pin!(succeeded(offer));
     loop {
         let received = tokio::select! {
             received = signals.next() => received,
             code = child.run() => return Ending::Child(code),
+            () = &mut succeeded => return Ending::Succeeded,
         };
         tracing::info!(signal = signals::name(received), "Received a signal");
         match received {
@@ -59,6 +65,17 @@ pub async fn until_told(
     }
 }
 
+/// Wait until a successor serves.
+async fn succeeded(offer: Option<&Offer>) {
+    if let Some(offer) = offer {
+        match offer.taken().await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(err = %error, "Cannot offer the sockets any more"),
+        }
+    }
+    std::future::pending().await
+}
+
 /// Finish what runs and end the child, all within the grace period. The exit code.
 pub async fn end(
     ending: Ending,
@@ -69,7 +86,7 @@ pub async fn end(
 ) -> u8 {
     let end = Instant::now() + grace_period;
     match ending {
-        Ending::Graceful => {
+        Ending::Graceful | Ending::Succeeded => {
             // Requests need their exporter to the end; it keeps a part of the time for its own.
             let share = if child.has_command() { DRAIN_SHARE } else { 1.0 };
             drain(connections, signals, grace_period.mul_f64(share)).await;

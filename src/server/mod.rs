@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::child::{ChildCommand, Readiness, Supervisor};
 use crate::metrics::Metrics;
-use crate::net::Bound;
+use crate::net::{Bound, SocketFile};
 use crate::process::descriptors;
 use crate::process::sandbox::Reach;
 use crate::proxy::{self, Guard, Upstream};
@@ -20,6 +20,7 @@ use crate::reload::Initial;
 use crate::signals::Signals;
 use crate::snapshot::{Current, Snapshot};
 use crate::systemd;
+use crate::upgrade::{Offer, Upgrade};
 use accept::{Listeners, Service};
 use ending::{Ending, end, until_told};
 use threads::Threads;
@@ -31,6 +32,7 @@ pub struct Plan {
     pub upstream: Upstream,
     /// The exporter's own command, when the guard runs it.
     pub command: Option<ChildCommand>,
+    pub upgrade: Option<Upgrade>,
     pub grace_period: Duration,
     pub sandbox: bool,
     pub snapshot: Snapshot,
@@ -38,7 +40,7 @@ pub struct Plan {
 }
 
 /// Run until a signal says stop, or the child has ended. The exit code.
-pub fn run(plan: Plan) -> Result<u8, String> {
+pub fn run(mut plan: Plan) -> Result<u8, String> {
     // Sends pingora's timers to tokio's wheel: its own timer thread wakes 100 times a second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
     descriptors::raise_limit()
@@ -50,7 +52,12 @@ pub fn run(plan: Plan) -> Result<u8, String> {
     let guard = Guard::new(Arc::clone(&current), plan.upstream.clone(), Arc::clone(&metrics));
     // SAFETY: nothing has started a thread yet; the reloader and the runtime below are the first.
     let engine = unsafe { proxy::engine(guard) };
-    let sockets = plan.listeners.iter().chain(&plan.telemetry).filter_map(Bound::socket_file);
+    let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
+    let mut files: Vec<SocketFile> = bound.filter_map(Bound::take_file).collect();
+    let (mut offer, predecessor) =
+        plan.upgrade.map(|upgrade| (upgrade.offer, upgrade.predecessor)).unzip();
+    files.extend(offer.as_mut().and_then(Offer::take_file));
+    let sockets = files.iter().map(SocketFile::path);
     let threads = threads::Start {
         initial: plan.initial,
         current: Arc::clone(&current),
@@ -75,13 +82,21 @@ pub fn run(plan: Plan) -> Result<u8, String> {
         if !child.has_command() {
             readiness.set(true);
         }
+        if let Some(predecessor) = predecessor.flatten()
+            && let Err(error) = predecessor.relieve(&mut files)
+        {
+            tracing::warn!(err = %error, "The predecessor does not hear that it may end");
+        }
         let ending = match child.start() {
-            Ok(()) => until_told(&mut signals, &mut child, &reload).await,
+            Ok(()) => until_told(&mut signals, &mut child, &reload, offer.as_ref()).await,
             Err(code) => Ending::Child(code),
         };
         systemd::stopping();
-        // Closes the listeners and removes their files.
+        if matches!(ending, Ending::Succeeded) {
+            files.iter_mut().for_each(SocketFile::give_away);
+        }
         accepting.shutdown().await;
+        drop((files, offer));
         // Nobody listens only when every connection is gone.
         let _ = stop.send(true);
         let code = end(ending, service.connections(), &mut signals, &mut child, plan.grace_period);

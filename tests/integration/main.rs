@@ -18,3 +18,4 @@ mod systemd;
 mod table;
 mod telemetry;
 mod tls;
+mod upgrade;

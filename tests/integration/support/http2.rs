@@ -93,11 +93,15 @@ impl Http2 {
 
     /// Send a GET; more headers have lower-case names.
     pub fn send_get(&mut self, path: &str, more: &[(&str, &str)]) -> u32 {
+        self.try_send_get(path, more).unwrap_or_else(|error| panic!("not sent: {error}"))
+    }
+
+    pub fn try_send_get(&mut self, path: &str, more: &[(&str, &str)]) -> io::Result<u32> {
         let stream = self.next_stream;
         self.next_stream += 2;
         let flags = END_STREAM | END_HEADERS;
-        self.client.send(frame(HEADERS, flags, stream, &header_block(path, more)));
-        stream
+        self.client.try_send(&frame(HEADERS, flags, stream, &header_block(path, more)))?;
+        Ok(stream)
     }
 
     #[track_caller]
