@@ -9,7 +9,7 @@ use exporter_guard::load::{self, Loaded, Rejected};
 pub fn web_config(text: &[u8]) {
     // Where no file is that the text could name.
     let path = Path::new("/nonexistent/web.yml");
-    let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let lines = String::from_utf8_lossy(text).lines().count().max(1);
     match load::complete(config::parse(path, text.to_vec())) {
         Ok(Loaded { config, identity, warnings, .. }) => {
             assert_eq!(errors(&warnings), 0, "{warnings:?}");

@@ -48,7 +48,8 @@ impl Document {
             .map(|yaml| TreeSeed.deserialize(yaml))
             .transpose()
             .map_err(|error| SyntaxError {
-                line: error.location().map(|location| location.line()),
+                // What is missing at the end is missed after the last line.
+                line: error.location().map(|at| at.line().min(document.text.lines().count())),
                 message: without_location(&error),
             })?
             .unwrap_or_else(Node::null);

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use ppp::{HeaderResult, PartialResult, v1, v2};
+use ppp::{PartialResult, v1, v2};
 use tokio::io::AsyncReadExt;
 
 use super::handshake::HandshakeError;
@@ -33,29 +33,38 @@ pub enum Header {
 /// Look for a header at the beginning of `bytes`.
 pub fn parse(bytes: &[u8]) -> Header {
     let begins = |prefix: &[u8]| bytes.iter().zip(prefix).all(|(a, b)| a == b);
-    let (max, is_line) = if begins(V1_PREFIX) {
-        (V1_MAX, true)
+    if begins(V1_PREFIX) {
+        parse_line(&bytes[..bytes.len().min(V1_MAX)])
     } else if begins(V2_SIGNATURE) {
-        (V2_MAX, false)
+        parse_binary(&bytes[..bytes.len().min(V2_MAX)])
     } else {
-        return Header::Malformed;
+        Header::Malformed
+    }
+}
+
+/// Version 1. The parser gets the line alone: it judges by what follows, too, and by what is not
+/// there yet.
+fn parse_line(bytes: &[u8]) -> Header {
+    let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+        return if bytes.len() < V1_MAX { Header::Partial } else { Header::Malformed };
     };
-    let bytes = &bytes[..bytes.len().min(max)];
-    let has_ended = !is_line || bytes.windows(2).any(|pair| pair == b"\r\n");
-    let (len, client) = match HeaderResult::parse(bytes) {
-        HeaderResult::V1(Ok(header)) => match of_v1(&header.addresses) {
-            // The parser takes a port of `+80`.
-            Some(_) if header.header.contains('+') => return Header::Malformed,
-            client => (header.header.len(), client),
-        },
-        HeaderResult::V2(Ok(header)) => (header.len(), of_v2(&header)),
-        // The parser takes some lines that are cut off for malformed ones.
-        part if bytes.len() < max && (!has_ended || part.is_incomplete()) => {
-            return Header::Partial;
+    let line = &bytes[..end + 2];
+    let client = v1::Header::try_from(line).map(|header| of_v1(&header.addresses));
+    match client {
+        // The parser takes a port of `+80`.
+        Ok(client) if client.is_none() || !line.contains(&b'+') => {
+            Header::Complete { len: line.len(), client }
         }
-        _ => return Header::Malformed,
-    };
-    Header::Complete { len, client }
+        _ => Header::Malformed,
+    }
+}
+
+fn parse_binary(bytes: &[u8]) -> Header {
+    match v2::Header::try_from(bytes) {
+        Ok(header) => Header::Complete { len: header.len(), client: of_v2(&header) },
+        Err(error) if error.is_incomplete() && bytes.len() < V2_MAX => Header::Partial,
+        Err(_) => Header::Malformed,
+    }
 }
 
 fn of_v1(addresses: &v1::Addresses) -> Option<SocketAddr> {
@@ -120,6 +129,8 @@ mod tests {
         let v6 = b"PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n";
         assert_eq!(parse(v6), complete(v6.len(), "[2001:db8::1]:1"));
         assert_eq!(parse(b"PROXY UNKNOWN\r\nx"), complete(15, ""));
+        let hello = [&v6[..], b"\x16\x03\x01\xfe\xff"].concat();
+        assert_eq!(parse(&hello), complete(v6.len(), "[2001:db8::1]:1"));
     }
 
     #[test]

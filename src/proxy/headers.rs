@@ -69,14 +69,16 @@ pub fn forward(
 
 /// RFC 9112 section 3.2: HTTP/1.1 has one valid Host, as Go's server demands. It may be empty.
 pub fn check_host(request: &RequestHeader) -> Result<(), Refusal> {
-    match request.headers.get(HOST) {
-        None if request.version == Version::HTTP_11 => Err(Refusal::BadHost),
-        None => Ok(()),
-        Some(host) if host.is_empty() => Ok(()),
-        Some(host) => match Authority::try_from(host.as_bytes()) {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version == Version::HTTP_11 => Err(Refusal::BadHost),
+        (None, _) => Ok(()),
+        (Some(host), None) if host.is_empty() => Ok(()),
+        (Some(host), None) => match Authority::try_from(host.as_bytes()) {
             Ok(authority) if has_port_or_none(&authority) => Ok(()),
             _ => Err(Refusal::BadHost),
         },
+        (Some(_), Some(_)) => Err(Refusal::BadHost),
     }
 }
 
