@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use exporter_guard::net::head::{self, Head};
 use exporter_guard::proxy::headers;
 use pingora::http::RequestHeader;
 
@@ -8,10 +9,14 @@ const UPSTREAM: &str = "127.0.0.1:9100";
 
 /// What a client says in a request about itself never reaches the exporter; what the guard says
 /// does, once, and so does everything else.
-pub fn forwarded(head: &[u8]) {
+pub fn forwarded(sent: &[u8]) {
+    // The engine gets nothing else.
+    if !matches!(head::find(sent, 0), Head::Complete { .. }) {
+        return;
+    }
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut fields);
-    let Ok(httparse::Status::Complete(_)) = request.parse(head) else { return };
+    let Ok(httparse::Status::Complete(_)) = request.parse(sent) else { return };
     let (Some(method), Some(path)) = (request.method, request.path) else { return };
     let Ok(mut original) = RequestHeader::build(method, path.as_bytes(), None) else { return };
     original.set_version(http::Version::HTTP_11);

@@ -9,7 +9,8 @@ use exporter_guard::load::{self, Loaded, Rejected};
 pub fn web_config(text: &[u8]) {
     // Where no file is that the text could name.
     let path = Path::new("/nonexistent/web.yml");
-    let lines = String::from_utf8_lossy(text).lines().count().max(1);
+    let is_break = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let lines = String::from_utf8_lossy(text).replace("\r\n", "\n").matches(is_break).count() + 1;
     match load::complete(config::parse(path, text.to_vec())) {
         Ok(Loaded { config, identity, warnings, .. }) => {
             assert_eq!(errors(&warnings), 0, "{warnings:?}");

@@ -49,7 +49,7 @@ impl Document {
             .transpose()
             .map_err(|error| SyntaxError {
                 // What is missing at the end is missed after the last line.
-                line: error.location().map(|at| at.line().min(document.text.lines().count())),
+                line: error.location().map(|at| at.line().min(lines(&document.text))),
                 message: without_location(&error),
             })?
             .unwrap_or_else(Node::null);
@@ -118,6 +118,11 @@ impl Document {
 }
 
 /// serde_yaml's message without the place, which the finding says in its own way.
+/// How many there are, by all that ends a line in YAML 1.1 (section 4.2).
+fn lines(text: &str) -> usize {
+    text.replace("\r\n", "\n").split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count()
+}
+
 fn without_location(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     match text.find(" at line ") {
