@@ -11,15 +11,16 @@ use exporter_guard::load::load;
 use exporter_guard::metrics::Metrics;
 use exporter_guard::net::handshake::establish;
 use exporter_guard::net::{Bound, Peer, SocketIo, connection};
-use exporter_guard::proxy::{Guard, Upstream, engine};
+use exporter_guard::proxy::{Guard, engine};
 use exporter_guard::snapshot::{Current, Snapshot};
 use exporter_guard::source::Source;
+use exporter_guard::upstream::Upstream;
 
 /// Low, so that the benches of failures end; each step doubles their time.
 const COST: u32 = 4;
 
 /// Never made to wait.
-const ORIGIN: Origin = Origin { source: Source::Local, max_failures: u32::MAX, certified: true };
+const ORIGIN: Origin = Origin { source: Source::Local, max_failures: u32::MAX };
 
 fn web_config(directory: &Path, users: usize) -> std::path::PathBuf {
     let path = directory.join("web.yml");

@@ -13,7 +13,7 @@ use crate::child::Restart;
 use crate::commands::hash_password::DEFAULT_COST;
 use crate::config::duration;
 use crate::net::ListenAddress;
-use crate::proxy::Upstream;
+use crate::upstream::Upstream;
 
 /// SIGTERM waits at most this long for requests that are running: longer than a scrape, shorter
 /// than the 30 s after which Kubernetes kills.
@@ -184,6 +184,10 @@ pub struct CheckArgs {
     /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
+
+    /// Also print each route in one line: who reaches what
+    #[arg(long)]
+    pub explain: bool,
 }
 
 #[derive(Args, Debug)]

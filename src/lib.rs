@@ -6,7 +6,7 @@
 //! A request goes one way through the modules:
 //!
 //! ```text
-//! net::listener ─> net::handshake ─> tls ─> net::gate ─> proxy ─> auth ─> proxy::upstream ─> exporter
+//! net::listener ─> net::handshake ─> tls ─> net::gate ─> proxy ─> routing ─> auth ─> upstream ─> exporter
 //!                                     ^                    ^
 //!                            snapshot at accept   snapshot at request
 //!                                     └── snapshot <── reload <── config <── files
@@ -18,6 +18,8 @@
 //! - [`snapshot`]: the immutable whole, swapped by one atomic store in [`reload`].
 //! - [`net`]: sockets, deadlines, one request head at a time.
 //! - [`proxy`]: pingora's hooks; the only way to an upstream takes an [`auth::Permit`].
+//! - [`routing`]: which exporter a request is for, when there are several.
+//! - [`upstream`]: the exporters.
 //! - [`telemetry`], [`metrics`]: what the guard says about itself.
 //! - [`child`]: the exporter as a child process, when the guard runs it.
 //! - [`process`]: what the process asks for and gives up before it serves.
@@ -37,6 +39,7 @@ pub mod process;
 pub mod proxy;
 pub mod rate_limit;
 pub mod reload;
+pub mod routing;
 pub mod server;
 pub mod signals;
 pub mod snapshot;
@@ -45,6 +48,7 @@ pub mod systemd;
 pub mod telemetry;
 pub mod tls;
 pub mod upgrade;
+pub mod upstream;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -11,10 +11,11 @@ use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::x509::X509Ref;
 
-use crate::auth::{PublicPaths, Users};
+use crate::auth::{PublicPaths, Tokens, Users};
 use crate::config::{ClientCertificate, Config, Finding, Limits, Severity, Tls};
 use crate::load::Loaded;
 use crate::rate_limit::RateLimiter;
+use crate::routing::Routes;
 use crate::tls::material::Identity;
 use crate::tls::{Acceptor, AcceptorError};
 
@@ -25,7 +26,10 @@ pub struct Snapshot {
     pub config: Config,
     pub tls: Option<TlsSnapshot>,
     pub users: Users,
+    pub tokens: Tokens,
     pub public_paths: PublicPaths,
+    /// `None`: everything goes to `--upstream`.
+    pub routes: Option<Routes>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub rate_limiter: Option<Arc<RateLimiter>>,
 }
@@ -38,9 +42,10 @@ pub struct TlsSnapshot {
 }
 
 impl TlsSnapshot {
-    fn new(tls: &Tls, identity: &Identity, http2: bool) -> Result<Self, AcceptorError> {
+    fn new(config: &Config, tls: &Tls, identity: &Identity) -> Result<Self, AcceptorError> {
+        let client_auth = config.handshake_client_auth();
         Ok(Self {
-            acceptor: Acceptor::new(tls, identity, http2)?,
+            acceptor: Acceptor::new(tls, client_auth, identity, config.http.http2)?,
             not_after: Expiry::of(&identity.leaf),
             fingerprint: identity
                 .leaf
@@ -87,7 +92,7 @@ impl Snapshot {
         let config = loaded.config;
         let tls = match (&config.tls, &loaded.identity) {
             (Some(tls), Some(identity)) => Some(
-                TlsSnapshot::new(tls, identity, config.http.http2)
+                TlsSnapshot::new(&config, tls, identity)
                     .map_err(|error| rejected(error.to_string()))?,
             ),
             (Some(_), None) => {
@@ -105,7 +110,11 @@ impl Snapshot {
         Ok(Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             users: Users::new(&config.users, previous.map(|previous| &previous.users)),
+            tokens: Tokens::new(&config.proxy.tokens),
             public_paths: PublicPaths::new(&config.proxy.public_paths),
+            routes: config.proxy.routes.as_ref().map(|routes| {
+                Routes::new(routes, previous.and_then(|previous| previous.routes.as_ref()))
+            }),
             rate_limiter: RateLimiter::carry_over(
                 config.rate_limit.as_ref(),
                 previous.and_then(|previous| previous.rate_limiter.as_ref()),

@@ -1,18 +1,23 @@
 //! Who may pass: reads the credentials out of header bytes, decides, and hands out a [`Permit`].
 //!
 //! Owns the cache of passwords that were right, the table of addresses that were wrong, and the
-//! threads that run bcrypt. Knows nothing of
-//! HTTP sessions beyond the bytes of one header.
+//! threads that run bcrypt. Knows nothing of HTTP sessions beyond the bytes of one header.
 
 mod attempts;
 mod basic;
 mod bcrypt_hash;
+mod caller;
+mod policy;
+mod tokens;
 mod users;
 mod verifier;
 
 use std::time::Duration;
 
 pub use basic::Credentials;
+pub use caller::{Caller, authenticate};
+pub use policy::{Policy, explain};
+pub use tokens::Tokens;
 pub use users::Users;
 pub use verifier::Verifier;
 
@@ -24,9 +29,6 @@ pub struct Origin {
     pub source: Source,
     /// How many wrong passwords that address may send without having to wait.
     pub max_failures: u32,
-    /// Whether its connection has shown what is demanded of clients now: one that was opened under
-    /// an earlier configuration may not have.
-    pub certified: bool,
 }
 
 /// Identifies user, hash and password; keyed, so that it tells nothing outside this process.
@@ -51,8 +53,11 @@ pub enum Denial {
     Busy,
     /// Too many wrong passwords came from this address; with the time until it may try again.
     TooManyFailures(Duration),
-    /// The connection is from before client certificates were demanded.
+    /// The connection has not shown the client certificate that is demanded: it is older than the
+    /// demand, or asked for a public path before.
     NotCertified,
+    /// Known, but not to this route.
+    NotPermitted,
 }
 
 impl Denial {
@@ -64,7 +69,8 @@ impl Denial {
             Denial::WrongCredentials => "wrong credentials",
             Denial::Busy => "too many logins in progress",
             Denial::TooManyFailures(_) => "too many wrong credentials",
-            Denial::NotCertified => "connection from before client certificates were demanded",
+            Denial::NotCertified => "connection without the client certificate that is demanded",
+            Denial::NotPermitted => "not permitted on this route",
         }
     }
 }
@@ -78,7 +84,7 @@ pub async fn authorize(
     authorization: &[&[u8]],
 ) -> Result<Permit, Denial> {
     if users.is_empty() {
-        return if origin.certified { Ok(Permit(())) } else { Err(Denial::NotCertified) };
+        return Ok(Permit(()));
     }
     let header = match authorization {
         [] => return Err(Denial::NoCredentials),
@@ -86,7 +92,7 @@ pub async fn authorize(
         _ => return Err(Denial::Malformed),
     };
     let credentials = Credentials::parse(header).ok_or(Denial::Malformed)?;
-    users.check(credentials, verifier, origin).await
+    users.check(credentials, verifier, origin).await.map(|()| Permit(()))
 }
 
 /// For a path that the configuration declares public (`proxy.public_paths`).

@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use super::bcrypt_hash::{self, BcryptHash};
 use super::verifier::Verifier;
-use super::{Credentials, Denial, Digest, Origin, Permit};
+use super::{Credentials, Denial, Digest, Origin};
 use crate::config::User;
 
 struct Entry {
@@ -71,12 +71,12 @@ impl Users {
         credentials: Credentials,
         verifier: &Verifier,
         origin: Origin,
-    ) -> Result<Permit, Denial> {
+    ) -> Result<(), Denial> {
         let entry = self.by_name.get(credentials.user()).cloned();
         let hash_text = entry.as_ref().map_or("", |entry| &entry.hash_text);
         let digest = keyed_digest(credentials.user(), hash_text, credentials.password());
         if entry.as_ref().is_some_and(|entry| entry.remembers(&digest)) {
-            return Ok(Permit(()));
+            return Ok(());
         }
         let highest_cost = self.highest_cost;
         let task = move || match entry {
@@ -87,7 +87,7 @@ impl Users {
             }
         };
         let matched = verifier.verify(digest, origin, task).await?;
-        if matched { Ok(Permit(())) } else { Err(Denial::WrongCredentials) }
+        if matched { Ok(()) } else { Err(Denial::WrongCredentials) }
     }
 }
 
@@ -136,7 +136,7 @@ impl Entry {
     }
 }
 
-fn keyed_digest(user: &[u8], hash: &str, password: &[u8]) -> Digest {
+pub(super) fn keyed_digest(user: &[u8], hash: &str, password: &[u8]) -> Digest {
     let mut mac = keyed_mac().clone();
     for part in [user, hash.as_bytes(), password] {
         mac.update(&(part.len() as u64).to_le_bytes());

@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 
 use crate::metrics::Metrics;
 use crate::process::limits::Inherited;
-use crate::proxy::Upstream;
+use crate::upstream::Upstream;
 use backoff::Backoff;
 pub use readiness::Readiness;
 use spawn::Group;

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
-use crate::proxy::Upstream;
 use crate::systemd;
+use crate::upstream::Upstream;
 
 /// An exporter starts within milliseconds, or within minutes; the delay grows by half each time.
 const FIRST_POLL: Duration = Duration::from_millis(10);

@@ -6,14 +6,17 @@ use crate::EXIT_FAILURE;
 use crate::cli::CheckArgs;
 use crate::config::Severity;
 use crate::load;
+use crate::routing::Route;
 use crate::snapshot::Snapshot;
 
 /// Print one line per finding; the exit code says whether every file would do.
 pub fn run(args: &CheckArgs) -> u8 {
     let mut findings = Vec::new();
+    let mut routes = Vec::new();
     for file in &args.files {
         match load::load(file) {
             Ok(loaded) => {
+                routes.extend(loaded.config.proxy.routes.iter().flatten().map(Route::explain));
                 findings.extend(loaded.warnings.iter().cloned());
                 findings.extend(Snapshot::build(loaded, None).err().unwrap_or_default());
             }
@@ -24,6 +27,9 @@ pub fn run(args: &CheckArgs) -> u8 {
     for finding in &findings {
         // A closed pipe has nobody to tell; the exit code is what counts.
         let _ = writeln!(out, "{finding}");
+    }
+    for route in routes.iter().filter(|_| args.explain) {
+        let _ = writeln!(out, "{route}");
     }
     let fails = |severity| severity == Severity::Error || args.strict;
     if findings.iter().any(|finding| fails(finding.severity)) { EXIT_FAILURE } else { 0 }

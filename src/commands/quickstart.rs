@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{init, serve};
 use crate::cli::QuickstartArgs;
 use crate::net::ListenAddress;
-use crate::proxy::Upstream;
 use crate::telemetry;
+use crate::upstream::Upstream;
 
 const DIRECTORY: &str = "exporter-guard-quickstart";
 /// Where node_exporter listens by default.

@@ -6,11 +6,11 @@ use crate::child::ChildCommand;
 use crate::cli::{ProcessArgs, ServeArgs};
 use crate::net::{Bound, ListenAddress};
 use crate::process::limits::Inherited;
-use crate::proxy::Upstream;
 use crate::reload;
 use crate::server::{self, Plan};
 use crate::telemetry;
 use crate::upgrade::{Offer, Predecessor, Role, Upgrade};
+use crate::upstream::Upstream;
 
 const NO_CONFIG: &str = "no --web.config.file: an exporter must not be opened to the network by \
      accident. `exporter-guard init --directory DIR` makes a key, a certificate and a \

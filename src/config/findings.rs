@@ -55,6 +55,10 @@ impl Problems {
         self.0.push((path.clone(), Severity::Error, message.into()));
     }
 
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, _, message)| message.as_str())
+    }
+
     pub fn warning(&mut self, node: &Node, message: impl Into<String>) {
         self.0.push((node.path.clone(), Severity::Warning, message.into()));
     }

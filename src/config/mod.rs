@@ -21,7 +21,7 @@ use std::path::Path;
 
 pub use self::findings::{Finding, Findings, Severity};
 pub use self::http::Http;
-pub use self::proxy::{Limits, Proxy};
+pub use self::proxy::{Limits, Proxy, Token, routes};
 pub use self::rate_limit::RateLimit;
 pub use self::secret::Secret;
 pub use self::sources::Sources;
@@ -31,6 +31,7 @@ pub use self::users::{PasswordHash, User};
 use self::document::Document;
 use self::findings::Problems;
 use self::node::Node;
+use self::proxy::Others;
 
 /// A whole, valid configuration.
 #[derive(Debug, Clone)]
@@ -59,9 +60,18 @@ pub struct Declared {
 }
 
 impl Config {
-    /// What every client must show before its first request.
+    /// What every client must show before its first request that is not for a public path.
     pub fn client_certificate(&self) -> ClientCertificate {
         self.tls.as_ref().map_or(ClientCertificate::Optional, |tls| tls.client_auth.certificate())
+    }
+
+    /// What the handshake asks for. Where some paths are public it insists on nothing: each request
+    /// does.
+    pub fn handshake_client_auth(&self) -> ClientAuth {
+        match self.tls.as_ref().map_or(ClientAuth::None, |tls| tls.client_auth) {
+            demanding if self.proxy.has_public_paths() => demanding.asking(),
+            client_auth => client_auth,
+        }
     }
 }
 
@@ -128,7 +138,9 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
             .warning(node, "basic_auth_users: without TLS, passwords cross the network in clear");
     }
     let rate_limit = RateLimit::validate(root.get("rate_limit"), &mut problems);
-    let proxy = Proxy::validate(root.get("proxy"), &mut problems);
+    let client_auth = tls.client_auth();
+    let others = Others { users: &users, client_auth };
+    let proxy = Proxy::validate(root.get("proxy"), &others, &mut sources, &mut problems);
     let declared = Declared {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
         users_explicitly_none: users_node.is_some_and(Node::is_empty_map),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use openssl::ssl::SslRef;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -17,7 +18,8 @@ use tokio::time::Instant;
 
 use super::deadline::Deadline;
 use super::gate::{Gate, HeadError, Transport};
-use crate::config::{ClientCertificate, Limits};
+use crate::config::{ClientAuth, ClientCertificate, Limits};
+use crate::tls::ClientNames;
 
 /// pingora needs some keep-alive time to keep a connection; the gate's deadline is what counts.
 const ENGINE_KEEPALIVE_SECS: u64 = 3600;
@@ -29,14 +31,30 @@ const SHORTEST_ENGINE_TIMEOUT: Duration = Duration::from_secs(1);
 /// is closed.
 const GOAWAY_LINGER: Duration = Duration::from_millis(250);
 
+/// What a client has shown in its handshake, by the configuration at that time.
+#[derive(Debug)]
+pub struct Shown {
+    certificate: ClientCertificate,
+    names: Option<ClientNames>,
+}
+
+impl Shown {
+    pub fn of(ssl: &SslRef, client_auth: ClientAuth) -> Self {
+        let Some(leaf) = ssl.peer_certificate() else {
+            return Self { certificate: ClientCertificate::Optional, names: None };
+        };
+        let names = client_auth.verifies().then(|| ClientNames::of(&leaf));
+        Self { certificate: client_auth.given(), names }
+    }
+}
+
 /// Who is at the other end; the same for every request of a connection.
 #[derive(Debug)]
 pub struct Peer {
     /// `None` on a unix socket.
     pub address: Option<SocketAddr>,
-    pub tls: bool,
-    /// What it has shown in its handshake, by the configuration at that time.
-    pub certificate: ClientCertificate,
+    /// `None`: plaintext.
+    pub tls: Option<Arc<Shown>>,
     /// For the head of an HTTP/1 request.
     head: Arc<Deadline>,
     /// For the body of a request; each HTTP/2 stream has a peer, and so a deadline, of its own.
@@ -44,19 +62,17 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// `tls`: what is demanded of clients; `None` without TLS.
-    pub fn new(
-        address: Option<SocketAddr>,
-        tls: Option<ClientCertificate>,
-        head: Arc<Deadline>,
-    ) -> Self {
-        Self {
-            address,
-            tls: tls.is_some(),
-            certificate: tls.unwrap_or(ClientCertificate::Optional),
-            head,
-            body: Deadline::new(),
-        }
+    pub fn new(address: Option<SocketAddr>, tls: Option<Shown>, head: Arc<Deadline>) -> Self {
+        Self { address, tls: tls.map(Arc::new), head, body: Deadline::new() }
+    }
+
+    pub fn certificate(&self) -> ClientCertificate {
+        self.tls.as_ref().map_or(ClientCertificate::Optional, |shown| shown.certificate)
+    }
+
+    /// Of a certificate that was verified.
+    pub fn names(&self) -> Option<&ClientNames> {
+        self.tls.as_ref()?.names.as_ref()
     }
 
     /// To be called once the whole body of a request has come.
@@ -65,7 +81,12 @@ impl Peer {
     }
 
     fn for_stream(&self) -> Self {
-        Self { head: Arc::clone(&self.head), body: Deadline::new(), ..*self }
+        Self {
+            address: self.address,
+            tls: self.tls.clone(),
+            head: Arc::clone(&self.head),
+            body: Deadline::new(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
+use openssl::ssl::SslRef;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, SslStream, TlsRef};
 use pingora::protocols::{
@@ -40,6 +41,15 @@ const WRITE_TOGETHER: usize = 16 * 1024;
 pub enum Transport {
     Plain(SocketIo),
     Tls(Box<SslStream<SocketIo>>),
+}
+
+impl Transport {
+    pub fn ssl(&self) -> Option<&SslRef> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(stream.ssl()),
+        }
+    }
 }
 
 /// What the engine may read now.

@@ -18,7 +18,7 @@ pub mod proxy_protocol;
 pub mod socket_file;
 
 pub use address::ListenAddress;
-pub use connection::{Peer, request_begins};
+pub use connection::{Peer, Shown, request_begins};
 pub use io::SocketIo;
 pub use listener::{Bound, Listener};
 pub use socket_file::SocketFile;

@@ -15,7 +15,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-use crate::proxy::Upstream;
+use crate::upstream::Upstream;
 
 /// The newest whose rights were looked at here: files (5.13), TCP ports (6.7), signals (6.12).
 const LANDLOCK: ABI = ABI::V6;
@@ -42,26 +42,28 @@ const RESOLVER: [&str; 10] = [
 pub struct Reach {
     /// Directories of listening unix sockets, whose files go away with them.
     socket_directories: Vec<PathBuf>,
-    connect: Vec<u16>,
+    /// `None`: any port, since routes come and go.
+    connect: Option<Vec<u16>>,
     resolves_names: bool,
 }
 
 impl Reach {
-    pub fn new<'a>(upstream: &Upstream, sockets: impl Iterator<Item = &'a Path>) -> Self {
+    /// `upstream`: the only one; `None` with routes.
+    pub fn new<'a>(upstream: Option<&Upstream>, sockets: impl Iterator<Item = &'a Path>) -> Self {
         let directory = |file: &Path| match file.parent() {
             Some(parent) if parent != "" => parent.to_owned(),
             _ => PathBuf::from("."),
         };
         let socket_directories = sockets.map(directory).collect();
-        let mut reach = Self { socket_directories, ..Self::default() };
-        if let Upstream::Http { host, port } = upstream {
-            reach.connect.push(*port);
-            if host.parse::<std::net::IpAddr>().is_err() {
-                reach.resolves_names = true;
-                reach.connect.push(DNS_PORT);
+        let (connect, resolves_names) = match upstream {
+            None => (None, true),
+            Some(Upstream::Http { host, port }) if host.parse::<std::net::IpAddr>().is_err() => {
+                (Some(vec![*port, DNS_PORT]), true)
             }
-        }
-        reach
+            Some(Upstream::Http { port, .. }) => (Some(vec![*port]), false),
+            Some(Upstream::Unix(_) | Upstream::Own) => (Some(Vec::new()), false),
+        };
+        Self { socket_directories, connect, resolves_names }
     }
 }
 
@@ -120,9 +122,13 @@ fn restrict(
     reach: &Reach,
     readable: &[(PathBuf, BitFlags<AccessFs>)],
 ) -> Result<Landlock, RulesetError> {
+    let network = match reach.connect {
+        Some(_) => AccessNet::from_all(LANDLOCK),
+        None => AccessNet::BindTcp.into(),
+    };
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
-        .handle_access(AccessNet::from_all(LANDLOCK))?
+        .handle_access(network)?
         .scope(Scope::Signal)?
         .create()?;
     let removable = reach
@@ -134,7 +140,7 @@ fn restrict(
         let Ok(path) = PathFd::new(path) else { continue };
         ruleset = ruleset.add_rule(PathBeneath::new(path, access))?;
     }
-    for port in &reach.connect {
+    for port in reach.connect.iter().flatten() {
         ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     Ok(match ruleset.restrict_self()?.ruleset {

@@ -20,6 +20,11 @@ pub fn without_permit() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "no permit")
 }
 
+/// None could be reached.
+pub fn no_replica() -> Box<Error> {
+    Error::explain(ErrorType::ConnectError, "no replica left").into_up()
+}
+
 /// The exporter answered what a client could misread.
 pub fn malformed_response() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "malformed response").into_up()
@@ -56,15 +61,22 @@ impl Failure {
         }
     }
 
-    pub fn body(self) -> &'static str {
+    /// Names the route, if there is one, and nothing else of the inside.
+    pub fn body(self, route: Option<&str>) -> String {
+        let exporter = match route {
+            Some(route) => format!("the exporter of route {route}"),
+            None => "the exporter".to_owned(),
+        };
         match self {
             Self::Upstream { timed_out: true, .. } => {
-                "Gateway Timeout: the exporter did not answer in time"
+                format!("Gateway Timeout: {exporter} did not answer in time")
             }
-            Self::Upstream { timed_out: false, .. } => "Bad Gateway: the exporter is not reachable",
-            Self::BadRequest => "Bad Request",
-            Self::ClientGone => "",
-            Self::Internal => "Internal Server Error",
+            Self::Upstream { timed_out: false, .. } => {
+                format!("Bad Gateway: {exporter} is not reachable")
+            }
+            Self::BadRequest => "Bad Request".to_owned(),
+            Self::ClientGone => String::new(),
+            Self::Internal => "Internal Server Error".to_owned(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is taken from and added to the head of a message on its way through.
 //!
 //! pingora strips the hop-by-hop request fields and those named in `Connection` (RFC 9110 section
-//! 7.6.1) by the policy set in [`super::upstream`].
+//! 7.6.1) by the policy set in [`crate::upstream`].
 
 use std::net::SocketAddr;
 
@@ -65,6 +65,19 @@ pub fn forward(
         request.insert_header(HOST, upstream_authority)?;
     }
     Ok(())
+}
+
+/// Ask the exporter for the path that it knows.
+pub fn rewrite(
+    request: &mut RequestHeader,
+    inside: impl for<'p> Fn(&'p str) -> &'p str,
+) -> Result<(), Box<Error>> {
+    let path = inside(request.uri.path());
+    let target = match request.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    request.set_raw_path(target.as_bytes())
 }
 
 /// RFC 9112 section 3.2: HTTP/1.1 has one valid Host, as Go's server demands. It may be empty.

@@ -1,41 +1,41 @@
 //! The request path: pingora's hooks, each short and delegating.
 //!
-//! rate limit → public path or credentials → [`Permit`] → upstream. This is
+//! rate limit → route → public path or credentials → [`Permit`] → upstream. This is
 //! the only module that implements pingora's proxy trait.
 
+mod admit;
 mod engine;
 mod failure;
 pub mod headers;
 mod refusal;
 mod respond;
-mod upstream;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::auth::{self, Denial, Origin, Permit, Verifier};
+use crate::auth::{Denial, Permit, Verifier};
 use crate::metrics::{self, Metrics};
 use crate::net::{self, Peer};
+use crate::routing::{self, Route};
 use crate::snapshot::{Current, Snapshot};
-use crate::source::Source;
 use crate::telemetry::Throttle;
+use crate::upstream::{Choice, Replicas, Timeouts, Upstream};
+use admit::{Asked, Destination};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
-pub use upstream::{Upstream, UpstreamPool};
 
 /// The application pingora runs.
 pub struct Guard {
     current: Arc<Current>,
     verifier: Verifier,
-    upstream: UpstreamPool,
+    /// Where everything goes without routes.
+    upstream: Replicas,
     metrics: Arc<Metrics>,
     refusals_logged: Throttle,
     failures_logged: Throttle,
@@ -46,8 +46,12 @@ pub struct Context {
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
     permit: Option<Permit>,
-    /// How many of the upstream's addresses have been tried in vain.
-    failed_addresses: usize,
+    /// `None`: to `--upstream`.
+    route: Option<Arc<Route>>,
+    /// The replica that is asked.
+    choice: Option<Choice>,
+    /// Those that were tried in vain.
+    failed: Vec<Choice>,
 }
 
 impl Guard {
@@ -55,37 +59,15 @@ impl Guard {
         Self {
             current,
             verifier: Verifier::default(),
-            upstream: UpstreamPool::new(upstream),
+            upstream: Replicas::new(&[upstream], None),
             metrics,
             refusals_logged: Throttle::default(),
             failures_logged: Throttle::default(),
         }
     }
 
-    /// Read from top to bottom, this is the security argument.
-    async fn admit(
-        &self,
-        request: &RequestHeader,
-        snapshot: &Snapshot,
-        peer: &Peer,
-    ) -> Result<Permit, Refusal> {
-        if let Some(limiter) = &snapshot.rate_limiter {
-            limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
-        }
-        headers::check_host(request)?;
-        if let Some(declared) = snapshot.public_paths.find(request.raw_path()) {
-            return Ok(auth::public(declared));
-        }
-        let values: Vec<&[u8]> =
-            request.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes()).collect();
-        let origin = Origin {
-            source: Source::of(peer.address),
-            max_failures: snapshot.limits().max_auth_failures,
-            certified: peer.certificate >= snapshot.client_certificate(),
-        };
-        auth::authorize(&snapshot.users, &self.verifier, origin, &values)
-            .await
-            .map_err(Refusal::Denied)
+    fn replicas<'a>(&'a self, context: &'a Context) -> &'a Replicas {
+        context.route.as_ref().map_or(&self.upstream, |route| &route.replicas)
     }
 
     async fn refuse(
@@ -139,7 +121,9 @@ impl ProxyHttp for Guard {
             snapshot: self.current.load_full(),
             peer: net::request_begins(),
             permit: None,
-            failed_addresses: 0,
+            route: None,
+            choice: None,
+            failed: Vec::new(),
         }
     }
 
@@ -149,17 +133,33 @@ impl ProxyHttp for Guard {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // RFC 9112 section 9.6: a client that has sent its request may close its side.
         session.as_downstream_mut().set_abort_on_close(false);
-        match self.admit(session.req_header(), &context.snapshot, &context.peer).await {
+        let asked = Asked {
+            request: session.req_header(),
+            snapshot: &context.snapshot,
+            peer: &context.peer,
+            verifier: &self.verifier,
+        };
+        match asked.admit().await {
             Err(refusal) => {
                 self.refuse(session, context, refusal).await?;
                 Ok(true)
             }
-            Ok(permit) if self.upstream.is_own() => {
+            Ok(Destination::Targets(targets)) => {
+                let body = routing::render_targets(&targets);
+                respond::text(session, &context.snapshot, 200, respond::JSON, body).await?;
+                Ok(true)
+            }
+            Ok(Destination::Upstream(permit)) if self.upstream.is_own() => {
                 self.answer_itself(session, context, permit).await?;
                 Ok(true)
             }
-            Ok(permit) => {
+            Ok(Destination::Upstream(permit)) => {
                 context.permit = Some(permit);
+                Ok(false)
+            }
+            Ok(Destination::Route(permit, route)) => {
+                context.permit = Some(permit);
+                context.route = Some(route);
                 Ok(false)
             }
         }
@@ -173,8 +173,22 @@ impl ProxyHttp for Guard {
         let Some(permit) = &context.permit else {
             return Err(failure::without_permit());
         };
-        let timeouts = upstream::Timeouts::of(context.snapshot.limits(), session.req_header());
-        self.upstream.peer(permit, context.failed_addresses, timeouts).await
+        let timeouts = Timeouts::of(context.snapshot.limits(), session.req_header());
+        let replicas = context.route.as_ref().map_or(&self.upstream, |route| &route.replicas);
+        loop {
+            let Some(choice) = replicas.choose(&context.failed) else {
+                return Err(failure::no_replica());
+            };
+            context.choice = Some(choice);
+            match replicas.peer(permit, choice, timeouts).await {
+                // A name that does not resolve.
+                Err(_) if replicas.has_other(choice, &context.failed) => {
+                    replicas.failed(choice);
+                    context.failed.push(choice);
+                }
+                peer => return peer,
+            }
+        }
     }
 
     async fn upstream_request_filter(
@@ -183,9 +197,14 @@ impl ProxyHttp for Guard {
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        let authority = self.upstream.authority();
+        let pool = context.choice.and_then(|choice| self.replicas(context).pool(choice));
+        let authority = pool.map_or("localhost", |pool| pool.authority());
+        if let Some(route) = &context.route {
+            headers::rewrite(request, |path| route.inside(path))?;
+        }
         let peer = &context.peer;
-        headers::forward(request, session.req_header(), peer.address, peer.tls, authority)
+        let original = session.req_header();
+        headers::forward(request, original, peer.address, peer.tls.is_some(), authority)
     }
 
     async fn request_body_filter(
@@ -217,8 +236,12 @@ impl ProxyHttp for Guard {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        context.failed_addresses += 1;
-        error.set_retry(context.failed_addresses < self.upstream.address_count());
+        if let Some(choice) = context.choice {
+            let replicas = self.replicas(context);
+            error.set_retry(replicas.has_other(choice, &context.failed));
+            replicas.failed(choice);
+            context.failed.push(choice);
+        }
         error
     }
 
@@ -231,11 +254,15 @@ impl ProxyHttp for Guard {
         let failure = failure::Failure::of(error);
         if let Some(cause) = failure.upstream_cause() {
             self.metrics.upstream_failed(cause);
-            self.upstream.forget_addresses();
+            let pool = context.choice.and_then(|choice| self.replicas(context).pool(choice));
+            if let Some(pool) = pool {
+                pool.forget_addresses();
+            }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
                 tracing::warn!(
                     status = failure.status(),
-                    upstream = %self.upstream,
+                    route = context.route.as_ref().map(|route| route.name.as_str()),
+                    upstream = pool.map(ToString::to_string),
                     cause,
                     suppressed,
                     "Upstream failed"
@@ -246,8 +273,9 @@ impl ProxyHttp for Guard {
         if failure.status() != 0 && !started {
             session.set_keepalive(None);
             // The client may have left; there is nobody else to tell.
-            let _ =
-                respond::plain(session, &context.snapshot, failure.status(), failure.body()).await;
+            let route = context.route.as_ref().map(|route| route.name.as_str());
+            let body = failure.body(route);
+            let _ = respond::plain(session, &context.snapshot, failure.status(), &body).await;
         }
         FailToProxy { error_code: failure.status(), can_reuse_downstream: false }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::auth::Denial;
+use crate::routing::Blocked;
 
 /// Sixty-four clients that ask again at once then make 256 requests a second, which costs nothing.
 const GUESSER_DELAY: Duration = Duration::from_millis(250);
@@ -15,6 +16,10 @@ pub enum Refusal {
     Denied(Denial),
     /// No valid Host header (RFC 9112 section 3.2).
     BadHost,
+    /// With routes: a path that two programs may read in two ways.
+    AmbiguousPath,
+    /// With routes: a request that is none of theirs, from somebody who may use some.
+    Blocked(Blocked),
 }
 
 impl Refusal {
@@ -27,8 +32,11 @@ impl Refusal {
             | Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => 429,
             // RFC 9110 section 15.5.20: another connection may do.
             Refusal::Denied(Denial::NotCertified) => 421,
+            Refusal::Denied(Denial::NotPermitted) | Refusal::Blocked(Blocked::Target) => 403,
             Refusal::Denied(_) => 401,
-            Refusal::BadHost => 400,
+            Refusal::BadHost | Refusal::AmbiguousPath => 400,
+            Refusal::Blocked(Blocked::Path) => 404,
+            Refusal::Blocked(Blocked::Method(_)) => 405,
         }
     }
 
@@ -37,16 +45,36 @@ impl Refusal {
             Refusal::RateLimited(_) => "rate limit",
             Refusal::Denied(denial) => denial.reason(),
             Refusal::BadHost => "no valid Host header",
+            Refusal::AmbiguousPath => "ambiguous path",
+            Refusal::Blocked(Blocked::Path) => "no such path",
+            Refusal::Blocked(Blocked::Method(_)) => "method not allowed",
+            Refusal::Blocked(Blocked::Target) => "target not allowed",
+        }
+    }
+
+    /// What is allowed instead.
+    pub fn allow(&self) -> Option<&str> {
+        match self {
+            Refusal::Blocked(Blocked::Method(methods)) => Some(methods),
+            _ => None,
         }
     }
 
     /// As the exporter-toolkit words it.
     pub fn body(&self) -> &'static str {
-        match self.status() {
-            429 => "Too Many Requests",
-            401 => "Unauthorized",
-            421 => "Misdirected Request: open a new connection, with a client certificate",
-            _ => "Bad Request: missing or malformed Host header",
+        match self {
+            Refusal::BadHost => "Bad Request: missing or malformed Host header",
+            Refusal::AmbiguousPath => "Bad Request: a path with more than one reading",
+            Refusal::Blocked(Blocked::Path) => "Not Found",
+            Refusal::Blocked(Blocked::Method(_)) => "Method Not Allowed",
+            Refusal::Blocked(Blocked::Target) => "Forbidden: not an allowed target",
+            Refusal::RateLimited(_)
+            | Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => "Too Many Requests",
+            Refusal::Denied(Denial::NotCertified) => {
+                "Misdirected Request: open a new connection, with a client certificate"
+            }
+            Refusal::Denied(Denial::NotPermitted) => "Forbidden",
+            Refusal::Denied(_) => "Unauthorized",
         }
     }
 
@@ -55,7 +83,7 @@ impl Refusal {
     pub fn delay(&self) -> Option<Duration> {
         match self {
             Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => Some(GUESSER_DELAY),
-            Refusal::RateLimited(_) | Refusal::Denied(_) | Refusal::BadHost => None,
+            _ => None,
         }
     }
 
@@ -66,7 +94,7 @@ impl Refusal {
                 Some(wait.as_secs().saturating_add(1))
             }
             Refusal::Denied(Denial::Busy) => Some(1),
-            Refusal::Denied(_) | Refusal::BadHost => None,
+            _ => None,
         }
     }
 }

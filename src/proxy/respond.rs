@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
@@ -14,6 +14,7 @@ use crate::snapshot::Snapshot;
 
 /// RFC 7617 section 2 requires a realm.
 const CHALLENGE: &str = "Basic realm=\"exporter-guard\", charset=\"UTF-8\"";
+pub const JSON: &str = "application/json; charset=utf-8";
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refusal) -> Result<()> {
@@ -21,6 +22,9 @@ pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refus
     let mut response = header(refusal.status(), PLAIN_TEXT, body.len(), snapshot)?;
     if refusal.status() == 401 {
         response.insert_header(WWW_AUTHENTICATE, CHALLENGE)?;
+    }
+    if let Some(methods) = refusal.allow() {
+        response.insert_header(ALLOW, methods)?;
     }
     if let Some(seconds) = refusal.retry_after() {
         response.insert_header(RETRY_AFTER, seconds)?;

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::net::admission::{Admission, Full, Place, Room};
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
-use crate::net::{Bound, Listener, Peer, SocketIo, connection, proxy_protocol};
+use crate::net::{Bound, Listener, Peer, Shown, SocketIo, connection, proxy_protocol};
 use crate::process::descriptors;
 use crate::proxy::Engine;
 use crate::reload::ReloadHandle;
@@ -163,7 +163,7 @@ impl Service {
             Tls::Off => None,
             Tls::BySnapshot => snapshot.tls.as_ref().map(|tls| tls.acceptor.clone()),
         };
-        let demanded = acceptor.as_ref().map(|_| snapshot.client_certificate());
+        let client_auth = snapshot.config.handshake_client_auth();
         let limits = snapshot.limits().clone();
         drop(snapshot);
         let mut io = SocketIo::new(socket, limits.write_timeout);
@@ -188,14 +188,15 @@ impl Service {
             // Nothing was asked for yet.
             () = connection::stopped(&mut stopping, deadline.start()) => return,
         };
-        let peer = Arc::new(Peer::new(address, demanded, Arc::clone(&deadline)));
+        let peer = |tls| Arc::new(Peer::new(address, tls, Arc::clone(&deadline)));
         match transport {
             Ok(Some(transport)) => {
+                let peer = peer(transport.ssl().map(|ssl| Shown::of(ssl, client_auth)));
                 deadline.arm(limits.header_timeout);
                 connection::serve(&app, transport, peer, &limits, &self.stopping).await;
             }
             Ok(None) => {}
-            Err(error) => self.handshake_failed(&error, &peer),
+            Err(error) => self.handshake_failed(&error, &peer(None)),
         }
     }
 

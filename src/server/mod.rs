@@ -15,12 +15,13 @@ use crate::metrics::Metrics;
 use crate::net::{Bound, SocketFile};
 use crate::process::descriptors;
 use crate::process::sandbox::Reach;
-use crate::proxy::{self, Guard, Upstream};
+use crate::proxy::{self, Guard};
 use crate::reload::Initial;
 use crate::signals::Signals;
 use crate::snapshot::{Current, Snapshot};
 use crate::systemd;
 use crate::upgrade::{Offer, Upgrade};
+use crate::upstream::Upstream;
 use accept::{Listeners, Service};
 use ending::{Ending, end, until_told};
 use threads::Threads;
@@ -62,7 +63,10 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         initial: plan.initial,
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
-        reach: plan.sandbox.then(|| Reach::new(&plan.upstream, sockets)),
+        reach: plan.sandbox.then(|| {
+            let only = current.load().routes.is_none().then_some(&plan.upstream);
+            Reach::new(only, sockets)
+        }),
         main_outside: plan.command.is_some(),
     };
     let Threads { reloader, runtime } = threads.start()?;

@@ -8,7 +8,7 @@ use openssl::ssl::{
 
 use super::client;
 use super::material::Identity;
-use crate::config::{CipherSuite, Curve, Tls, TlsVersion};
+use crate::config::{CipherSuite, ClientAuth, Curve, Tls, TlsVersion};
 
 /// What Go's server offers for TLS 1.2, without the CBC suites it keeps for old browsers.
 const DEFAULT_TLS12: &str = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -59,7 +59,14 @@ impl<T> At<T> for Result<T, ErrorStack> {
 }
 
 impl Acceptor {
-    pub fn new(tls: &Tls, identity: &Identity, http2: bool) -> Result<Self, AcceptorError> {
+    /// `client_auth`: what the handshake asks for, which is less than what the file says where some
+    /// requests need nothing.
+    pub fn new(
+        tls: &Tls,
+        client_auth: ClientAuth,
+        identity: &Identity,
+        http2: bool,
+    ) -> Result<Self, AcceptorError> {
         let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
         set_modes(&mut builder);
         set_identity(&mut builder, identity)?;
@@ -67,7 +74,7 @@ impl Acceptor {
         set_ciphers(&mut builder, tls)?;
         set_groups(&mut builder, &tls.curves).at("curve_preferences")?;
         set_sessions(&mut builder).at("cert_file")?;
-        client::configure(&mut builder, tls, identity).at("client_ca_file")?;
+        client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
         let protocols = if http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
         builder.set_alpn_select_callback(move |_, offered| {
             select_next_proto(protocols, offered).ok_or(AlpnError::NOACK)

@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use openssl::error::ErrorStack;
+use openssl::nid::Nid;
 use openssl::ssl::{SslContextBuilder, SslVerifyMode};
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509Ref, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{
+    GeneralNameRef, X509, X509NameEntryRef, X509Ref, X509StoreContextRef, X509VerifyResult,
+};
 
 use super::material::Identity;
 use crate::config::{ClientAuth, Tls};
@@ -16,9 +19,10 @@ use crate::config::{ClientAuth, Tls};
 pub fn configure(
     builder: &mut SslContextBuilder,
     tls: &Tls,
+    client_auth: ClientAuth,
     identity: &Identity,
 ) -> Result<(), ErrorStack> {
-    let (mode, verified) = match tls.client_auth {
+    let (mode, verified) = match client_auth {
         ClientAuth::None => return Ok(()),
         ClientAuth::Request => (SslVerifyMode::PEER, false),
         ClientAuth::RequireAny => {
@@ -85,14 +89,42 @@ fn decide(passes: bool, context: &mut X509StoreContextRef, allowed: &[String]) -
 
 /// Whether one of the leaf's DNS, e-mail, IP or URI names is in the list, exactly.
 fn has_allowed_name(leaf: &X509Ref, allowed: &[String]) -> bool {
-    let Some(names) = leaf.subject_alt_names() else { return false };
-    names.iter().any(|name| {
+    subject_alternatives(leaf).iter().any(|name| allowed.contains(name))
+}
+
+fn subject_alternatives(leaf: &X509Ref) -> Vec<String> {
+    let Some(names) = leaf.subject_alt_names() else { return Vec::new() };
+    let text = |name: &GeneralNameRef| {
         let text = name.dnsname().or_else(|| name.email()).or_else(|| name.uri());
-        let address = name.ipaddress().and_then(ip_text);
-        allowed.iter().any(|allowed| {
-            text == Some(allowed.as_str()) || address.as_deref() == Some(allowed.as_str())
-        })
-    })
+        text.map(str::to_owned).or_else(|| name.ipaddress().and_then(ip_text))
+    };
+    names.iter().filter_map(text).collect()
+}
+
+/// What a client's certificate calls it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClientNames {
+    alternatives: Vec<String>,
+    common: Vec<String>,
+}
+
+/// Before a common name, which counts only where it is asked for by this.
+const COMMON_NAME: &str = "cn:";
+
+impl ClientNames {
+    pub fn of(leaf: &X509Ref) -> Self {
+        let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);
+        let text = |name: &X509NameEntryRef| name.data().to_string().ok();
+        Self { alternatives: subject_alternatives(leaf), common: common.filter_map(text).collect() }
+    }
+
+    /// One of its DNS, e-mail, IP or URI names, or `cn:` and its common name, exactly.
+    pub fn has(&self, wanted: &str) -> bool {
+        match wanted.strip_prefix(COMMON_NAME) {
+            Some(common) => self.common.iter().any(|name| name == common),
+            None => self.alternatives.iter().any(|name| name == wanted),
+        }
+    }
 }
 
 fn ip_text(bytes: &[u8]) -> Option<String> {

@@ -8,3 +8,4 @@ mod client;
 pub mod material;
 
 pub use acceptor::{Acceptor, AcceptorError};
+pub use client::ClientNames;

@@ -9,6 +9,7 @@ mod conf;
 mod corpus;
 mod data_path;
 mod fuzz_seeds;
+mod gateway;
 mod hostile;
 mod prometheus;
 mod reload;

@@ -2,14 +2,32 @@
 
 mod limits;
 mod proxy_protocol;
+pub mod routes;
+mod tokens;
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
 
 pub use limits::Limits;
 pub use proxy_protocol::ProxyProtocol;
-
-use std::net::SocketAddr;
+pub use routes::Route;
+pub use tokens::Token;
 
 use super::findings::Problems;
 use super::node::Node;
+use super::sources::Sources;
+use super::tls::ClientAuth;
+use super::users::User;
+
+const KEYS: [&str; 6] =
+    ["public_paths", "limits", "proxy_protocol", "tokens", "tokens_file", "routes"];
+
+/// What the other sections say that routes depend on.
+pub struct Others<'a> {
+    pub users: &'a [User],
+    pub client_auth: ClientAuth,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proxy {
@@ -18,14 +36,38 @@ pub struct Proxy {
     pub limits: Limits,
     /// Listeners behind a load balancer; none by default.
     pub proxy_protocol: Vec<ProxyProtocol>,
+    pub tokens: Vec<Token>,
+    /// `None`: everything goes to `--upstream`.
+    pub routes: Option<Vec<Route>>,
 }
 
 impl Proxy {
-    pub(super) fn validate(node: Option<&Node>, problems: &mut Problems) -> Self {
+    pub(super) fn validate(
+        node: Option<&Node>,
+        others: &Others<'_>,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) -> Self {
         let Some(node) = node else { return Self::default() };
-        let section =
-            node.section("proxy", &["public_paths", "limits", "proxy_protocol"], problems);
+        let section = node.section("proxy", &KEYS, problems);
+        let tokens = tokens::validate(&section, sources, problems);
+        let names: Vec<String> = tokens.iter().map(|token| token.name.clone()).collect();
+        let known = routes::Known {
+            users: others.users,
+            tokens: &names,
+            verifies_clients: others.client_auth.verifies(),
+            demands_clients: others.client_auth == ClientAuth::RequireAndVerify,
+        };
+        let routes = section.get("routes").map(|node| routes::validate(node, &known, problems));
+        if let (Some(_), Some(node)) = (&routes, section.get("public_paths")) {
+            problems.error(node, "proxy.public_paths: with routes, each has its own public_paths");
+        }
+        if let (None, Some(node)) = (&routes, section.get("tokens")) {
+            problems.error(node, "proxy.tokens: without routes nobody asks for tokens");
+        }
         Self {
+            tokens,
+            routes,
             public_paths: section
                 .get("public_paths")
                 .map(|node| public_paths(node, problems))
@@ -41,6 +83,11 @@ impl Proxy {
         }
     }
 
+    pub fn has_public_paths(&self) -> bool {
+        let routes = self.routes.iter().flatten();
+        !self.public_paths.is_empty() || routes.into_iter().any(|r| !r.public_paths.is_empty())
+    }
+
     /// Whether a connection to this listener begins with a PROXY header.
     pub fn expects_proxy_protocol(&self, listener: &str, from: Option<SocketAddr>) -> bool {
         self.proxy_protocol
@@ -53,27 +100,16 @@ fn public_paths(node: &Node, problems: &mut Problems) -> Vec<String> {
     let place = "proxy.public_paths";
     let mut paths = Vec::new();
     for (item, path) in node.strings(place, problems) {
-        match unusual(path) {
-            Some(what) => problems.error(item, format!("{place}: {path:?} {what}")),
-            None => paths.push(path.to_owned()),
+        // A path that different programs could read differently must not be public.
+        match routes::is_plain(path) {
+            Err(what) => problems.error(item, format!("{place}: {path:?} {what}")),
+            Ok(()) => paths.push(path.to_owned()),
         }
     }
     paths
 }
 
-/// A path that different programs could read differently must not be public.
-fn unusual(path: &str) -> Option<&'static str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@!$&'()*+,=".contains(&byte);
-    if !path.starts_with('/') {
-        return Some("does not start with /; write for example /-/healthy");
-    }
-    if !path.bytes().all(plain) {
-        return Some(
-            "holds a character that is not plain in a path; queries, % and ; cannot be public",
-        );
-    }
-    if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
-        return Some("holds an empty or dot segment; write the path the exporter sees");
-    }
-    None
+/// A single address is a network of one.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }

@@ -1,10 +1,11 @@
 //! `proxy.proxy_protocol`: which listeners are behind a load balancer that says who its client is,
 //! and who that balancer is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
+use super::network;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node};
 
@@ -78,9 +79,4 @@ impl ProxyProtocol {
         }
         Some(result)
     }
-}
-
-/// A single address is a network of one.
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }

@@ -57,6 +57,15 @@ impl Outcome {
         matches!(self, Self::Off)
     }
 
+    /// Of a section that is broken nothing more is said.
+    pub fn client_auth(&self) -> ClientAuth {
+        match self {
+            Self::On(tls) => tls.client_auth,
+            Self::Off => ClientAuth::None,
+            Self::Broken => ClientAuth::RequireAndVerify,
+        }
+    }
+
     pub fn into_option(self) -> Option<Tls> {
         match self {
             Self::On(tls) => Some(*tls),

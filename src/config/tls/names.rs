@@ -42,6 +42,20 @@ impl ClientAuth {
         }
     }
 
+    /// The same without insisting, for listeners on which some requests need no certificate.
+    pub fn asking(self) -> Self {
+        match self {
+            Self::RequireAny => Self::Request,
+            Self::RequireAndVerify => Self::VerifyIfGiven,
+            other => other,
+        }
+    }
+
+    /// What a client that has a certificate has shown.
+    pub fn given(self) -> ClientCertificate {
+        if self.verifies() { ClientCertificate::Verified } else { ClientCertificate::Any }
+    }
+
     /// Whether a certificate must lead to a trusted CA.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)

@@ -21,7 +21,7 @@ const MUTATIONS: usize = 1_000_000;
 const WRONG_CHECKED: usize = 3_000;
 
 /// One that never has to wait.
-const LOCAL: Origin = Origin { source: Source::Local, max_failures: u32::MAX, certified: true };
+const LOCAL: Origin = Origin { source: Source::Local, max_failures: u32::MAX };
 
 /// Longer than the 72 bytes that bcrypt reads.
 const LONG: &str =

@@ -53,21 +53,30 @@ fn a_public_path_is_public_with_wrong_credentials_too() {
     assert!(!exporter.request().has("authorization"));
 }
 
+/// The handshake asks without insisting; every other request insists.
 #[test]
-fn a_public_path_needs_a_client_certificate_all_the_same() {
+fn a_public_path_needs_no_client_certificate_and_everything_else_does() {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
     let clients = Authority::new("clients");
-    let config = format!(
-        "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n\
-         {}proxy:\n  public_paths: [/metrics]\n",
-        scraper()
-    );
-    let builder = GuardBuilder::new().config(config).tls(&tls).file("clients.crt", clients.pem());
-    let guard = builder.upstream(&exporter).start();
-    assert!(TlsClient::new().try_get(guard.port(), "").is_err());
-    let client = TlsClient::new().identity(&clients.issue(&Leaf::client()));
-    assert_eq!(client.try_get(guard.port(), "").unwrap().status, 200);
+    for users in [String::new(), scraper()] {
+        let config = format!(
+            "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n\
+             {users}proxy:\n  public_paths: [/-/healthy]\n"
+        );
+        let builder =
+            GuardBuilder::new().config(config).tls(&tls).file("clients.crt", clients.pem());
+        let guard = builder.upstream(&exporter).start();
+        let mut stranger = TlsClient::new().connect(guard.port());
+        assert_eq!(stranger.get("/-/healthy").status, 200);
+        let refused = stranger.get_as(SCRAPER, "/metrics");
+        assert_eq!(refused.status, 421, "{refused:?}");
+        let known = TlsClient::new().identity(&clients.issue(&Leaf::client()));
+        assert_eq!(known.connect(guard.port()).get_as(SCRAPER, "/metrics").status, 200);
+        // Of another CA.
+        let other = Authority::new("others").issue(&Leaf::client());
+        assert!(TlsClient::new().identity(&other).try_get(guard.port(), "").is_err());
+    }
 }
 
 #[test]

@@ -60,10 +60,16 @@ impl PrometheusDir {
 
     /// Start with this scrape job, four spaces deep.
     pub fn start(self, target_port: u16, job: &str) -> Prometheus {
-        let config = format!(
-            "global:\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\nscrape_configs:\n  \
-             - job_name: guarded\n    scheme: https\n    static_configs:\n      \
+        self.start_with(&format!(
+            "  - job_name: guarded\n    scheme: https\n    static_configs:\n      \
              - targets: ['127.0.0.1:{target_port}']\n{job}"
+        ))
+    }
+
+    /// Start with these items of `scrape_configs`.
+    pub fn start_with(self, jobs: &str) -> Prometheus {
+        let config = format!(
+            "global:\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\nscrape_configs:\n{jobs}"
         );
         self.write("prometheus.yml", config);
         let mut prometheus = command("prometheus");

@@ -148,6 +148,17 @@ impl Client {
         self.request(get(target, &format!("Authorization: {}\r\n", basic(user, password))))
     }
 
+    /// The same where the connection may end instead.
+    pub fn try_get_as(
+        &mut self,
+        (user, password): (&str, &str),
+        target: &str,
+    ) -> io::Result<Response> {
+        let more = format!("Authorization: {}\r\n", basic(user, password));
+        self.try_send(get(target, &more).as_bytes())?;
+        self.try_response()
+    }
+
     /// The next response, whole.
     #[track_caller]
     pub fn response(&mut self) -> Response {

@@ -4,6 +4,8 @@
 //! with neither users nor TLS: a half-written file must not open the door. (A node_exporter 1.5
 //! whose file was rewritten in place 821 times served 569 requests without credentials.)
 
+mod routes;
+
 use crate::config::{ClientCertificate, Config, Finding, Severity};
 use crate::load::Loaded;
 
@@ -49,7 +51,14 @@ pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> 
              looks like this; to mean it, write `client_allowed_sans: []`",
         );
     }
-    refuse(new, lost.into_iter().map(str::to_owned))
+    if old.proxy.routes.is_some() != config.proxy.routes.is_some() {
+        lost.push(
+            "proxy.routes: whether there are any cannot change while the guard runs; restart it, \
+             if this is not a half-written file",
+        );
+    }
+    let lost = lost.into_iter().map(str::to_owned);
+    refuse(new, lost.chain(routes::lost(old, config)))
 }
 
 /// What is said of a listener must be said of one that there is.

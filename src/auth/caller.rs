@@ -1,0 +1,57 @@
+//! Who asks, by all that it has shown.
+
+use std::net::SocketAddr;
+
+use super::{Credentials, Denial, Origin, Tokens, Users, Verifier};
+use crate::tls::ClientNames;
+
+#[derive(Debug)]
+pub struct Caller<'a> {
+    pub(super) identity: Identity,
+    pub(super) address: Option<SocketAddr>,
+    /// Of its certificate, if that was verified.
+    pub(super) names: Option<&'a ClientNames>,
+}
+
+/// By its `Authorization` header.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Identity {
+    Nobody,
+    User(Vec<u8>),
+    /// The token's name.
+    Token(String),
+}
+
+impl Caller<'_> {
+    /// Whether it has shown credentials; they are right, or there were no caller.
+    pub fn has_credentials(&self) -> bool {
+        self.identity != Identity::Nobody
+    }
+}
+
+/// Check what the header claims. Wrong credentials are an error, also where none are needed.
+pub async fn authenticate<'a>(
+    (users, tokens): (&Users, &Tokens),
+    verifier: &Verifier,
+    origin: Origin,
+    authorization: &[&[u8]],
+    (address, names): (Option<SocketAddr>, Option<&'a ClientNames>),
+) -> Result<Caller<'a>, Denial> {
+    let identity = match authorization {
+        [] => Identity::Nobody,
+        [header] => match Tokens::read(header) {
+            Some(token) => Identity::Token(tokens.check(token, verifier, origin).await?.to_owned()),
+            None => {
+                let credentials = Credentials::parse(header).ok_or(Denial::Malformed)?;
+                if users.is_empty() {
+                    return Err(Denial::WrongCredentials);
+                }
+                let user = credentials.user().to_vec();
+                users.check(credentials, verifier, origin).await?;
+                Identity::User(user)
+            }
+        },
+        _ => return Err(Denial::Malformed),
+    };
+    Ok(Caller { identity, address, names })
+}

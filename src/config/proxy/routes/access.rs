@@ -1,0 +1,199 @@
+//! `access` of a route: who may use it. Any rule of the list admits; of a rule, everything must
+//! hold.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use super::Known;
+use crate::config::findings::Problems;
+use crate::config::node::{Kind, Node};
+use crate::config::proxy::network;
+
+const KEYS: [&str; 5] = ["any_user", "users", "tokens", "client_names", "networks"];
+
+/// For clients on a unix socket.
+const UNIX: &str = "unix";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    pub rules: Vec<Rule>,
+    /// Whether the file has it, or it is the default.
+    pub is_declared: bool,
+}
+
+/// Everything in it must hold; what is `None` is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rule {
+    /// Some user of `basic_auth_users`.
+    pub any_user: bool,
+    pub users: Option<Vec<String>>,
+    /// Their names.
+    pub tokens: Option<Vec<String>>,
+    /// Of a verified client certificate: one of its SANs, or `cn:` and its common name.
+    pub client_names: Option<Vec<String>>,
+    pub networks: Option<Vec<Network>>,
+    pub declared: Declared,
+}
+
+/// Which conditions the file has, be they empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Declared {
+    pub client_names: bool,
+    pub networks: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    Ip(IpNet),
+    Unix,
+}
+
+impl Network {
+    pub fn contains(&self, address: Option<SocketAddr>) -> bool {
+        match (self, address.map(|address| address.ip().to_canonical())) {
+            (Self::Ip(network), Some(ip)) => network.contains(&ip),
+            (Self::Unix, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ip(network) => network.fmt(f),
+            Self::Unix => f.write_str(UNIX),
+        }
+    }
+}
+
+impl Access {
+    pub(super) fn validate(
+        node: Option<&Node>,
+        route: &Node,
+        place: &str,
+        known: &Known<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let Some(node) = node else {
+            return Self {
+                rules: vec![default_rule(route, place, known, problems)],
+                is_declared: false,
+            };
+        };
+        let Kind::Sequence(items) = &node.kind else {
+            problems.error(node, format!("{place}: expected a list of rules, any of which admits"));
+            return Self { rules: Vec::new(), is_declared: true };
+        };
+        if items.is_empty() {
+            problems.error(node, format!("{place}: no rule, so that nobody may use the route"));
+        }
+        let rules = items.iter().map(|item| rule(item, place, known, problems)).collect();
+        Self { rules, is_declared: true }
+    }
+}
+
+/// Every user, or everybody whose certificate was demanded in the handshake.
+fn default_rule(route: &Node, place: &str, known: &Known<'_>, problems: &mut Problems) -> Rule {
+    if known.users.is_empty() && !known.demands_clients {
+        problems.error(
+            route,
+            format!(
+                "{place}: missing, and the file has neither basic_auth_users nor client_auth_type: \
+                 RequireAndVerifyClientCert; say who may use the route"
+            ),
+        );
+    }
+    Rule { any_user: !known.users.is_empty(), ..Rule::default() }
+}
+
+fn rule(node: &Node, place: &str, known: &Known<'_>, problems: &mut Problems) -> Rule {
+    let section = node.section(place, &KEYS, problems);
+    let list = |key: &str, problems: &mut Problems| {
+        section.get(key).map(|node| node.strings(&format!("{place}.{key}"), problems))
+    };
+    let mut rule = Rule::default();
+    let any_user = section.get("any_user");
+    rule.any_user = any_user
+        .and_then(|node| node.boolean(&format!("{place}.any_user"), problems))
+        .unwrap_or_default();
+    if let Some(node) = any_user.filter(|_| rule.any_user && known.users.is_empty()) {
+        problems.error(node, format!("{place}.any_user: basic_auth_users has none"));
+    }
+    rule.users = list("users", problems).map(|items| {
+        names(
+            items,
+            |name| known.users.iter().any(|user| user.name == name),
+            |item| {
+                problems.error(item, format!("{place}.users: no such user in basic_auth_users"));
+            },
+        )
+    });
+    rule.tokens = list("tokens", problems).map(|items| {
+        names(
+            items,
+            |name| known.tokens.iter().any(|token| token == name),
+            |item| {
+                problems.error(item, format!("{place}.tokens: no such token in proxy.tokens"));
+            },
+        )
+    });
+    if let Some(items) = list("client_names", problems) {
+        rule.declared.client_names = true;
+        if !known.verifies_clients {
+            problems.error(
+                node,
+                format!(
+                    "{place}.client_names: client certificates are not verified; set \
+                     client_auth_type to VerifyClientCertIfGiven or RequireAndVerifyClientCert"
+                ),
+            );
+        }
+        let names: Vec<String> = items.into_iter().map(|(_, name)| name.to_owned()).collect();
+        rule.client_names = (!names.is_empty()).then_some(names);
+    }
+    if let Some(items) = list("networks", problems) {
+        rule.declared.networks = true;
+        let mut networks = Vec::new();
+        for (item, text) in items {
+            match network(text) {
+                _ if text == UNIX => networks.push(Network::Unix),
+                Some(network) => networks.push(Network::Ip(network)),
+                None => problems.error(
+                    item,
+                    format!("{place}.networks: expected an address, a network or unix"),
+                ),
+            }
+        }
+        rule.networks = (!networks.is_empty()).then_some(networks);
+    }
+    let credentials = [rule.any_user, rule.users.is_some(), rule.tokens.is_some()];
+    match credentials.iter().filter(|asked| **asked).count() {
+        0 if rule.client_names.is_none() && rule.networks.is_none() => {
+            problems.error(node, format!("{place}: a rule that asks for nothing admits everybody"));
+        }
+        0 | 1 => {}
+        _ => problems.error(
+            node,
+            format!(
+                "{place}: a request has one Authorization header: write a rule for users and one \
+                 for tokens"
+            ),
+        ),
+    }
+    rule
+}
+
+fn names(
+    items: Vec<(&Node, &str)>,
+    is_known: impl Fn(&str) -> bool,
+    mut unknown: impl FnMut(&Node),
+) -> Vec<String> {
+    for (item, name) in &items {
+        if !is_known(name) {
+            unknown(item);
+        }
+    }
+    items.into_iter().map(|(_, name)| name.to_owned()).collect()
+}

@@ -1,0 +1,111 @@
+//! Paths that every program reads alike.
+
+use std::borrow::Borrow;
+
+impl Borrow<str> for Prefix {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a path has one spelling: no dot segments, no empty ones, nothing encoded, no parameters.
+pub fn is_plain(path: &str) -> Result<(), &'static str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@!$&'()*+,=".contains(&byte);
+    if !path.starts_with('/') {
+        return Err("does not start with /; write for example /-/healthy");
+    }
+    if !path.bytes().all(plain) {
+        return Err("holds a character that is not plain in a path; queries, % and ; are not");
+    }
+    if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
+        return Err("holds an empty or dot segment; write the path the exporter sees");
+    }
+    Ok(())
+}
+
+/// Whole segments at the beginning of a path, without a slash at the end; empty: any path.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Prefix(String);
+
+impl Prefix {
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        is_plain(text)?;
+        Ok(Self(text.strip_suffix('/').unwrap_or(text).to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As users write it.
+    pub fn shown(&self) -> &str {
+        if self.0.is_empty() { "/" } else { &self.0 }
+    }
+
+    pub fn covers(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.0.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+/// A path, or with `/*` at its end everything below one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+const BELOW: &str = "/*";
+
+impl Pattern {
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        is_plain(text)?;
+        match text.strip_suffix(BELOW).unwrap_or(text) {
+            rest if rest.contains('*') => Err("has a * elsewhere than in /* at its end"),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When it stands for one path.
+    pub fn exact(&self) -> Option<&str> {
+        (!self.0.ends_with(BELOW)).then_some(&self.0)
+    }
+
+    pub fn matches(&self, path: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(below) => path.starts_with(below),
+            None => path == self.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_covers_whole_segments() {
+        let prefix = Prefix::parse("/node/").unwrap();
+        assert_eq!(prefix.as_str(), "/node");
+        for (path, covered) in
+            [("/node", true), ("/node/", true), ("/node/metrics", true), ("/nodes", false)]
+        {
+            assert_eq!(prefix.covers(path), covered, "{path}");
+        }
+        assert!(Prefix::parse("/").unwrap().covers("/anything"));
+    }
+
+    #[test]
+    fn a_pattern_is_one_path_or_all_below() {
+        let below = Pattern::parse("/api/*").unwrap();
+        assert!(below.matches("/api/v1") && below.matches("/api/") && !below.matches("/api"));
+        assert!(Pattern::parse("/*").unwrap().matches("/"));
+        assert!(!Pattern::parse("/metrics").unwrap().matches("/metrics/"));
+        assert!(Pattern::parse("/a*").is_err() && Pattern::parse("/*/a").is_err());
+    }
+}

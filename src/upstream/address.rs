@@ -1,0 +1,94 @@
+//! Where an exporter is: `http://HOST:PORT`, `unix:/path`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `--upstream`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    Http {
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
+    /// The guard's own metrics.
+    Own,
+}
+
+impl FromStr for Upstream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = "expected http://HOST:PORT, unix:/path or self";
+        if text == "self" {
+            return Ok(Self::Own);
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(format!("a unix socket needs an absolute path: {wanted}"))
+            };
+        }
+        if text.starts_with("https://") {
+            return Err(format!("the upstream is a plaintext exporter: {wanted}"));
+        }
+        let uri: http::Uri = text.parse().map_err(|_| wanted)?;
+        let authority =
+            uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or(wanted)?;
+        if !matches!(uri.path(), "" | "/")
+            || uri.query().is_some()
+            || authority.as_str().contains('@')
+        {
+            return Err(format!("no path, query or user here: {wanted}"));
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            None if authority.as_str() == authority.host() => 80,
+            None => return Err(format!("port is not 1 to 65535: {wanted}")),
+        };
+        Ok(Self::Http { host, port })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
+            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Own => f.write_str("self"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_each_form_and_prints_it_back() {
+        for text in ["http://127.0.0.1:9100", "http://[::1]:9100", "unix:/run/e.sock", "self"] {
+            assert_eq!(text.parse::<Upstream>().unwrap().to_string(), text);
+        }
+        assert_eq!("http://a/".parse::<Upstream>().unwrap().to_string(), "http://a:80");
+    }
+
+    #[test]
+    fn refuses_what_is_no_plaintext_exporter() {
+        for text in [
+            "",
+            "127.0.0.1:9100",
+            "https://a:1",
+            "http://a:1/metrics",
+            "http://u:p@a:1",
+            "http://a:99999",
+            "unix:relative",
+            "http://a:1?x",
+        ] {
+            assert!(text.parse::<Upstream>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Exporters that stand for each other.
+
+use std::sync::Arc;
+
+use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
+
+use super::{Timeouts, Upstream, UpstreamPool};
+use crate::auth::Permit;
+
+/// One of [`Replicas`], and one of its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    pool: usize,
+    address: usize,
+}
+
+/// In the order of preference.
+pub struct Replicas(Vec<Arc<UpstreamPool>>);
+
+impl Replicas {
+    /// Those that were there before are the same ones.
+    pub fn new(upstreams: &[Upstream], before: Option<&Self>) -> Self {
+        let pool = |upstream: &Upstream| {
+            let known = before.and_then(|before| before.0.iter().find(|pool| pool.is(upstream)));
+            known.cloned().unwrap_or_else(|| Arc::new(UpstreamPool::new(upstream.clone())))
+        };
+        Self(upstreams.iter().map(pool).collect())
+    }
+
+    /// The guard's own page instead of an exporter.
+    pub fn is_own(&self) -> bool {
+        self.0.iter().any(|pool| pool.is(&Upstream::Own))
+    }
+
+    pub fn pool(&self, choice: Choice) -> Option<&Arc<UpstreamPool>> {
+        self.0.get(choice.pool)
+    }
+
+    /// The first that is up, or else the first, of those that have not failed this request.
+    pub fn choose(&self, failed: &[Choice]) -> Option<Choice> {
+        let all = || {
+            let pools = self.0.iter().enumerate();
+            pools
+                .flat_map(|(pool, of)| {
+                    (0..of.address_count()).map(move |n| Choice { pool, address: n })
+                })
+                .filter(|choice| !failed.contains(choice))
+        };
+        let is_up = |choice: &Choice| self.0[choice.pool].is_up();
+        all().find(is_up).or_else(|| all().next())
+    }
+
+    /// Whether there is more to try than this one and those that have failed.
+    pub fn has_other(&self, choice: Choice, failed: &[Choice]) -> bool {
+        let failed: Vec<Choice> = failed.iter().copied().chain([choice]).collect();
+        self.choose(&failed).is_some()
+    }
+
+    /// The peer for a request that holds a permit.
+    pub async fn peer(
+        &self,
+        permit: &Permit,
+        choice: Choice,
+        timeouts: Timeouts,
+    ) -> Result<Box<HttpPeer>> {
+        let pool = self
+            .pool(choice)
+            .ok_or_else(|| Error::explain(ErrorType::ConnectError, "no replica left").into_up())?;
+        pool.peer(permit, choice.address, timeouts).await
+    }
+
+    /// That this one cannot be reached. With others to ask, it is left alone until it can.
+    pub fn failed(&self, choice: Choice) {
+        if self.0.len() > 1
+            && let Some(pool) = self.pool(choice)
+        {
+            UpstreamPool::down(pool);
+        }
+    }
+}

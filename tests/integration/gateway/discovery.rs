@@ -1,0 +1,109 @@
+//! `/-/targets`: Prometheus finds the routes it may scrape.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::process::{Process, command, eventually};
+use crate::support::real::{NodeExporter, PrometheusDir};
+
+fn targets(guard: &Guard, user: (&str, &str)) -> Value {
+    let answer = guard.connect().get_as(user, "/-/targets");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+    serde_json::from_slice(&answer.body).expect("JSON")
+}
+
+#[test]
+fn each_sees_the_routes_that_it_may_scrape() {
+    let hash = quick_hash(SCRAPER.1);
+    let config = format!(
+        "{}proxy:\n  routes:\n\
+         \x20 - {{path: /node, upstreams: ['unix:/x'], labels: {{team: a, instance: n1}}}}\n\
+         \x20 - {{name: own, path: /own, upstreams: ['unix:/x'], paths: [/probe, /metrics], \
+         strip_path: true, access: [{{users: [alice]}}]}}\n\
+         \x20 - {{hosts: [db.example], upstreams: ['unix:/x']}}\n",
+        users(&[("scraper", &hash), ("alice", &hash)])
+    );
+    let guard = GuardBuilder::new().config(config).start();
+    let entry = |address: &str, path: &str, labels: Value| {
+        let mut all = json!({ "__scheme__": "http", "__metrics_path__": path });
+        all.as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
+        json!({ "targets": [address], "labels": all })
+    };
+    let node = entry("localhost:80", "/node/metrics", json!({ "team": "a", "instance": "n1" }));
+    let own = entry("localhost:80", "/own/probe", json!({ "instance": "own" }));
+    let db = entry("db.example:80", "/metrics", json!({ "instance": "db.example" }));
+    assert_eq!(targets(&guard, SCRAPER), json!([node, db]));
+    assert_eq!(targets(&guard, ("alice", SCRAPER.1)), json!([node, own, db]));
+    assert_eq!(guard.connect().get("/-/targets").status, 401);
+    let post = format!(
+        "POST /-/targets HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nAuthorization: {}\r\n\r\n",
+        basic(SCRAPER.0, SCRAPER.1)
+    );
+    assert_eq!(guard.connect().request(post).status, 405);
+}
+
+/// Debian's node, blackbox and process exporters, and its Prometheus, which is told of the guard
+/// alone.
+#[test]
+fn prometheus_discovers_three_exporters() {
+    let node = NodeExporter::new();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("blackbox.yml"), "modules:\n  tcp:\n    prober: tcp\n").unwrap();
+    fs::write(dir.path().join("process.yml"), "process_names:\n- comm: [prometheus]\n").unwrap();
+    let listens = |line: &str| line.contains("Listening on");
+    let address = |exporter: &Process| {
+        let line = exporter.wait_stderr("its address", 1, listens);
+        logfmt::field(&line, "address")
+    };
+    let mut blackbox = command("prometheus-blackbox-exporter");
+    blackbox.args(["--config.file=blackbox.yml", "--web.listen-address=127.0.0.1:0"]);
+    let blackbox = Process::spawn(blackbox, dir.path());
+    let mut process = command("prometheus-process-exporter");
+    process.args(["-config.path=process.yml", "-web.listen-address=127.0.0.1:0"]);
+    let process = Process::spawn(process, dir.path());
+
+    let tls = ServerTls::new();
+    let routes = format!(
+        "  - {{path: /node, upstreams: ['{}']}}\n\
+         \x20 - {{path: /blackbox, upstreams: ['http://{}'], paths: [/metrics, /probe]}}\n\
+         \x20 - {{path: /process, upstreams: ['http://{}']}}\n",
+        node.url(),
+        address(&blackbox),
+        address(&process),
+    );
+    let config = format!("{TLS}{}", with_routes(&routes));
+    let guard = GuardBuilder::new().config(config).tls(&tls).start();
+    let dir = PrometheusDir::new();
+    dir.write("ca.crt", tls.ca.pem());
+    dir.write("password", SCRAPER.1);
+    let access = |indent: &str| {
+        format!(
+            "{indent}tls_config: {{ca_file: ca.crt}}\n\
+             {indent}basic_auth: {{username: scraper, password_file: password}}\n"
+        )
+    };
+    let prometheus = dir.start_with(&format!(
+        "  - job_name: guarded\n{}    http_sd_configs:\n    - url: https://127.0.0.1:{}/-/targets\n\
+         \x20     refresh_interval: 1s\n{}",
+        access("    "),
+        guard.port(),
+        access("      ")
+    ));
+    eventually("three targets up", || {
+        let found = prometheus.api("/api/v1/targets")["activeTargets"].clone();
+        let up = |target: &&Value| target["health"] == "up";
+        found.as_array().is_some_and(|found| found.iter().filter(up).count() == 3)
+    });
+    let found = prometheus.api("/api/v1/query?query=count(up)by(instance)");
+    let mut instances: Vec<String> = found["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["metric"]["instance"].as_str().unwrap().to_owned())
+        .collect();
+    instances.sort();
+    assert_eq!(instances, ["blackbox", "node", "process"]);
+}

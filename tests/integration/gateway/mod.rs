@@ -1,0 +1,40 @@
+//! `proxy.routes`: several exporters behind one guard.
+
+mod access;
+mod discovery;
+mod explain;
+mod failover;
+mod kept;
+mod refusals;
+mod routes;
+mod spellings;
+mod targets;
+
+use crate::support::*;
+
+/// A configuration with these routes, each line as it is.
+fn with_routes(routes: &str) -> String {
+    format!("{}proxy:\n  routes:\n{routes}", scraper())
+}
+
+/// A guard without TLS.
+fn gateway(routes: &str) -> Guard {
+    GuardBuilder::new().config(with_routes(routes)).start()
+}
+
+fn asked(exporter: &Exporter) -> Vec<String> {
+    exporter.requests().into_iter().map(|request| request.target).collect()
+}
+
+/// What the scraper gets.
+fn status(guard: &Guard, target: &str) -> u16 {
+    guard.connect().get_as(SCRAPER, target).status
+}
+
+/// What `check` says of a configuration, and its exit code.
+fn check(config: &str) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    guard::write(&dir.path().join("web.yml"), config);
+    let finished = guard::run(dir.path(), &["check", "web.yml"]);
+    (finished.code.unwrap_or(-1), finished.stdout)
+}

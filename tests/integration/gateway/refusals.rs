@@ -1,0 +1,66 @@
+//! What a configuration with routes may not say, each with its line and the remedy.
+
+use super::*;
+
+#[test]
+fn bad_routes_are_named_with_their_lines() {
+    let route = |more: &str| format!("  - {{path: /a, upstreams: ['http://127.0.0.1:1']{more}}}\n");
+    let second = |more: &str| format!("{}  - {{upstreams: ['unix:/x'], {more}}}\n", route(""));
+    for (routes, line, message) in [
+        ("  - {path: /a}\n".to_owned(), 5, "upstreams: missing"),
+        ("  - {path: /a, upstreams: [self]}\n".to_owned(), 5, "expected http://HOST:PORT or unix:"),
+        ("  - {upstreams: ['unix:/x']}\n".to_owned(), 5, "give the route a name"),
+        ("  - x\n".to_owned(), 5, "expected a mapping"),
+        ("    x\n".to_owned(), 5, "expected a list of routes"),
+        (route(", name: a b"), 5, "letters, digits"),
+        (route(", colour: red"), 5, "unknown key"),
+        (route(", methods: [TRACE]"), 5, "known are GET"),
+        (route(", paths: [/a/../b]"), 5, "dot segment"),
+        (route(", paths: ['/a%2f']"), 5, "not plain"),
+        (route(", paths: ['/a*b']"), 5, "elsewhere"),
+        (route(", strip_path: false, paths: [/b]"), 5, "not below the route's path"),
+        (route(", hosts: ['a:1']"), 5, "without a port"),
+        (route(", labels: {__x: y}"), 5, "label name"),
+        (route(", access: []"), 5, "nobody may use"),
+        (route(", access: [{}]"), 5, "admits everybody"),
+        (route(", access: [{users: [bob]}]"), 5, "no such user"),
+        (route(", access: [{tokens: [bob]}]"), 5, "no such token"),
+        (route(", access: [{client_names: [bob]}]"), 5, "not verified"),
+        (route(", access: [{networks: [bob]}]"), 5, "an address, a network"),
+        (route(", access: [{any_user: true, users: [scraper]}]"), 5, "one Authorization header"),
+        (second("name: a"), 6, "another route has this name"),
+        (second("name: b, path: /a/"), 6, "only one can be reached"),
+        (second("path: /a/metrics"), 6, "never reached"),
+        (second("name: b, path: /-, paths: [/targets]"), 6, "the guard's own"),
+    ] {
+        let (code, said) = check(&with_routes(&routes));
+        assert_eq!(code, 1, "{routes}{said}");
+        let expected = said.lines().any(|said| {
+            said.starts_with(&format!("web.yml:{line}: error: ")) && said.contains(message)
+        });
+        assert!(expected, "{message:?} in line {line} of\n{said}for\n{routes}");
+    }
+}
+
+#[test]
+fn what_belongs_elsewhere_is_refused() {
+    let routes = "  routes:\n  - {path: /a, upstreams: ['unix:/x']}\n";
+    for (config, message) in [
+        (format!("proxy:\n{routes}"), "say who may use the route"),
+        (format!("{}proxy:\n  public_paths: [/a]\n{routes}", scraper()), "each has its own"),
+        ("proxy:\n  tokens: {a: b}\n".to_owned(), "sha256:"),
+        ("proxy:\n  tokens_file: absent.yml\n".to_owned(), "cannot read absent.yml"),
+    ] {
+        let (code, said) = check(&config);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(message), "{message:?} in\n{said}");
+    }
+}
+
+/// A wrong value may be the token itself.
+#[test]
+fn tokens_are_not_repeated() {
+    let (code, said) = check("proxy:\n  tokens: {a: correct-horse-battery}\n");
+    assert_eq!(code, 1);
+    assert!(!said.contains("correct-horse"), "{said}");
+}
