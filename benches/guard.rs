@@ -76,6 +76,42 @@ fn config_load(c: &mut Criterion) {
     }
 }
 
+fn with_routes(directory: &Path, routes: usize) -> std::path::PathBuf {
+    let path = web_config(directory, 1);
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("open");
+    writeln!(file, "proxy:\n  routes:").expect("write");
+    for route in 0..routes {
+        let address = format!("http://127.0.0.1:{}", 10_000 + route);
+        writeln!(file, "  - path: /exporters/{route}\n    strip_path: true").expect("write");
+        writeln!(file, "    upstreams: [{address}]\n    hosts: [a.example]").expect("write");
+        writeln!(file, "    access:\n    - users: [user0]\n      networks: [10.0.0.0/8]")
+            .expect("write");
+    }
+    path
+}
+
+fn routing(c: &mut Criterion) {
+    for count in [1, 1_000] {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = with_routes(directory.path(), count);
+        c.bench_function(&format!("config load and build/{count} routes"), |b| {
+            b.iter(|| {
+                let Ok(loaded) = load(black_box(&path)) else { panic!("config") };
+                assert!(Snapshot::build(loaded, None).is_ok());
+            });
+        });
+        let Ok(loaded) = load(&path) else { panic!("config") };
+        let snapshot = Snapshot::build(loaded, None).expect("snapshot");
+        let routes = snapshot.routes.expect("routes");
+        c.bench_function(&format!("routing/{count} routes"), |b| {
+            b.iter(|| {
+                let host = black_box("a.example:9443");
+                assert!(routes.find(host, black_box("/exporters/0/metrics")).is_some());
+            });
+        });
+    }
+}
+
 /// A request over a loopback connection to an engine in this process: everything but TLS and the
 /// exporter.
 fn request(c: &mut Criterion) {
@@ -116,5 +152,5 @@ fn request(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, request, authorization, config_load);
+criterion_group!(benches, request, authorization, config_load, routing);
 criterion_main!(benches);

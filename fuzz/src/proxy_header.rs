@@ -27,6 +27,10 @@ pub fn proxy_header(sent: &[u8]) {
 /// Section 2.1 of the specification.
 fn version_1(header: &[u8]) -> Option<SocketAddr> {
     assert!(header.len() <= V1_MAX);
+    if header.starts_with(b"PROXY UNKNOWN") {
+        // Whatever follows is to be ignored.
+        return None;
+    }
     let line = std::str::from_utf8(header).expect("ASCII");
     let line = line.strip_suffix("\r\n").expect("a whole line");
     assert!(!line.contains("\r\n"), "more than one line");
@@ -36,7 +40,6 @@ fn version_1(header: &[u8]) -> Option<SocketAddr> {
         text.parse().expect("a port")
     };
     match *words {
-        ["PROXY", "UNKNOWN", ..] => None,
         ["PROXY", "TCP4", source, destination, from, to] => {
             let _: (Ipv4Addr, u16) = (destination.parse().expect("an address"), port(to));
             let source: Ipv4Addr = source.parse().expect("an address");

@@ -4,7 +4,6 @@
 //! by walking to it once more and failing there on purpose. That happens only for messages, and
 //! for scalars whose spelling matters.
 
-use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{
@@ -53,6 +52,7 @@ impl Document {
                 message: without_location(&error),
             })?
             .unwrap_or_else(Node::null);
+        document.spell(&mut root);
         document.finish(&mut root, Vec::new());
         Ok((document, root))
     }
@@ -61,19 +61,26 @@ impl Document {
         serde_yaml::Deserializer::from_str(&self.text).next()
     }
 
-    /// Give every node its path, and scalars that serde_yaml converted their own spelling.
+    /// Give scalars that serde_yaml converted their own spelling, all in one more parse: it would
+    /// cost one for each otherwise.
+    fn spell(&self, root: &mut Node) {
+        if has_converted(root)
+            && let Some(yaml) = self.deserializer()
+        {
+            // It has been parsed before.
+            let _ = Spell(root).deserialize(yaml);
+        }
+    }
+
+    /// Give every node its path.
     fn finish(&self, node: &mut Node, path: NodePath) {
         let child = |step| path.iter().copied().chain([step]).collect::<NodePath>();
         match &mut node.kind {
             Kind::Null => {}
             Kind::Scalar { text, plain } => {
-                if text.is_none() {
-                    *text = Some(self.spelling(&path).unwrap_or_default());
-                    *plain = true;
-                } else {
-                    // Not quoted: cannot be told from a quoted one but by its place.
-                    *plain = text.as_deref().is_some_and(is_yaml11_boolean) && self.is_plain(&path);
-                }
+                // Not quoted: cannot be told from a quoted one but by its place.
+                *plain = *plain
+                    || text.as_deref().is_some_and(is_yaml11_boolean) && self.is_plain(&path);
             }
             Kind::Sequence(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
@@ -93,20 +100,13 @@ impl Document {
 
     /// The line of a node, from 1.
     pub fn line(&self, path: &[Step]) -> Option<usize> {
-        self.locate(path).map(|location| location.line())
+        // What is missing at the end is missed after the last line.
+        self.locate(path).map(|location| location.line().min(lines(&self.text)))
     }
 
     fn locate(&self, path: &[Step]) -> Option<serde_yaml::Location> {
-        let walk = Walk { path, spelling: None };
+        let walk = Walk { path };
         walk.deserialize(self.deserializer()?).err()?.location()
-    }
-
-    fn spelling(&self, path: &[Step]) -> Option<String> {
-        let found = RefCell::new(None);
-        let walk = Walk { path, spelling: Some(&found) };
-        // Fails once it has found what it looks for.
-        let _ = walk.deserialize(self.deserializer()?);
-        found.into_inner()
     }
 
     fn is_plain(&self, path: &[Step]) -> bool {
@@ -117,12 +117,12 @@ impl Document {
     }
 }
 
-/// serde_yaml's message without the place, which the finding says in its own way.
 /// How many there are, by all that ends a line in YAML 1.1 (section 4.2).
 fn lines(text: &str) -> usize {
     text.replace("\r\n", "\n").split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count()
 }
 
+/// serde_yaml's message without the place, which the finding says in its own way.
 fn without_location(error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     match text.find(" at line ") {
@@ -235,16 +235,72 @@ impl<'de> Visitor<'de> for TreeSeed {
     }
 }
 
-/// Walks to a node and fails there; on the way, keeps a scalar's spelling when asked to.
+/// Whether serde_yaml took a scalar for something else than a string.
+fn has_converted(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Null => false,
+        Kind::Scalar { text, .. } => text.is_none(),
+        Kind::Sequence(items) => items.iter().any(has_converted),
+        Kind::Mapping(entries) => entries.iter().any(|entry| has_converted(&entry.value)),
+    }
+}
+
+/// Walks a tree along with the text it was made from, and asks for each converted scalar as text.
+struct Spell<'n>(&'n mut Node);
+
+impl<'de> DeserializeSeed<'de> for Spell<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match &self.0.kind {
+            _ if !has_converted(self.0) => {
+                deserializer.deserialize_ignored_any(IgnoredAny).map(drop)
+            }
+            Kind::Scalar { .. } => deserializer.deserialize_str(self),
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Spell<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what was there before")
+    }
+
+    fn visit_str<E>(self, spelling: &str) -> Result<(), E> {
+        *self.0 = Node::new(Kind::Scalar { text: Some(spelling.to_owned()), plain: true });
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Kind::Sequence(nodes) = &mut self.0.kind else { return Ok(()) };
+        for node in nodes {
+            items.next_element_seed(Spell(node))?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Kind::Mapping(entries) = &mut self.0.kind else { return Ok(()) };
+        for entry in entries {
+            map.next_key::<IgnoredAny>()?;
+            map.next_value_seed(Spell(&mut entry.value))?;
+        }
+        Ok(())
+    }
+}
+
+/// Walks to a node and fails there.
 #[derive(Clone, Copy)]
 struct Walk<'a> {
     path: &'a [Step],
-    spelling: Option<&'a RefCell<Option<String>>>,
 }
 
 impl<'a> Walk<'a> {
     fn next(self) -> Self {
-        Self { path: self.path.get(1..).unwrap_or_default(), ..self }
+        Self { path: self.path.get(1..).unwrap_or_default() }
     }
 }
 
@@ -252,10 +308,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match (self.path.is_empty(), self.spelling) {
-            (true, Some(_)) => deserializer.deserialize_str(self),
-            _ => deserializer.deserialize_any(self),
-        }
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -291,10 +344,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Err(here())
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        if let Some(spelling) = self.spelling {
-            *spelling.borrow_mut() = Some(text.to_owned());
-        }
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
         Err(here())
     }
 
