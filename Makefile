@@ -4,7 +4,7 @@ CARGO ?= cargo
 # rustdoc has its own idea of warnings.
 export RUSTDOCFLAGS ?= -D warnings
 
-.PHONY: demo test lint stress fuzz bench build
+.PHONY: demo test lint stress fuzz deb bench build
 
 demo:
 	.ci/require build
@@ -26,6 +26,7 @@ lint:
 # Tests that take minutes; loopback only, bounded in count and time.
 stress:
 	.ci/require stress
+	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
 
 # Seconds of new inputs for each fuzz target.
@@ -35,6 +36,13 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	.ci/require build
 	fuzz/run $(FUZZ_SECONDS)
+
+# A Debian package in target/debian (installs cargo-deb).
+deb:
+	.ci/require build
+	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
+	$(CARGO) run --locked --quiet --example manual -- target/manual
+	$(CARGO) deb --locked
 
 # Cost per request beside nginx; prints a table.
 bench:
