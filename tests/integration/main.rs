@@ -10,6 +10,7 @@ mod corpus;
 mod data_path;
 mod fuzz_seeds;
 mod hostile;
+mod image;
 mod prometheus;
 mod reload;
 mod signals;
