@@ -4,7 +4,7 @@ CARGO ?= cargo
 # rustdoc has its own idea of warnings.
 export RUSTDOCFLAGS ?= -D warnings
 
-.PHONY: demo test lint stress fuzz deb bench build
+.PHONY: demo test lint stress fuzz deb bench build static image-test
 
 demo:
 	.ci/require build
@@ -24,7 +24,7 @@ lint:
 	else echo "cargo-deny is not installed: dependency check left out"; fi
 
 # Tests that take minutes; loopback only, bounded in count and time.
-stress:
+stress: static
 	.ci/require stress
 	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
@@ -53,3 +53,23 @@ bench:
 build:
 	.ci/require build
 	$(CARGO) build --locked --release
+
+# The program without anything of the system's, for the container image: target/static.
+STATIC_TARGET ?= $(shell uname -m)-unknown-linux-musl
+STATIC_SUFFIX = $(subst -,_,$(STATIC_TARGET))
+# Small; and no panic unwinds through C.
+STATIC_CFLAGS = -Os -fno-asynchronous-unwind-tables
+
+static:
+	.ci/require static
+	test -d "$$(rustc --print target-libdir --target $(STATIC_TARGET))" \
+		|| rustup target add $(STATIC_TARGET)
+	CC_$(STATIC_SUFFIX)=musl-gcc CFLAGS_$(STATIC_SUFFIX)="$(STATIC_CFLAGS)" \
+		$(CARGO) rustc --locked --profile image --target $(STATIC_TARGET) --bin exporter-guard \
+		-- -C link-arg=-Wl,-z,pack-relative-relocs,-z,noseparate-code,-O2
+	install -D target/$(STATIC_TARGET)/image/exporter-guard target/static/exporter-guard
+
+# The container image: built with buildah, without a registry, and run (as root).
+image-test: static
+	.ci/require stress
+	$(CARGO) test --locked --test integration image:: -- --ignored --nocapture

@@ -3,7 +3,10 @@
 use std::io;
 
 /// The type of the constants, which differs between C libraries.
+#[cfg(target_env = "gnu")]
 pub type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+pub type Resource = libc::c_int;
 
 /// The limits that the guard changes for itself, as they were at its start.
 #[derive(Debug, Clone, Copy)]

@@ -11,6 +11,7 @@ mod data_path;
 mod fuzz_seeds;
 mod gateway;
 mod hostile;
+mod image;
 mod package;
 mod prometheus;
 mod reload;
