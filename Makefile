@@ -24,9 +24,13 @@ lint:
 	else echo "cargo-deny is not installed: dependency check left out"; fi
 
 # Tests that take minutes; loopback only, bounded in count and time.
+KUBERNETES_VALIDATE = target/kubernetes-validate
+
 stress: static
 	.ci/require stress
 	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
+	test -x $(KUBERNETES_VALIDATE)/bin/kubernetes-validate || { python3 -m venv $(KUBERNETES_VALIDATE) \
+		&& $(KUBERNETES_VALIDATE)/bin/pip install --quiet kubernetes-validate; }
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
 
 # Seconds of new inputs for each fuzz target.

@@ -12,6 +12,7 @@ mod fuzz_seeds;
 mod gateway;
 mod hostile;
 mod image;
+mod kubernetes;
 mod package;
 mod prometheus;
 mod reload;

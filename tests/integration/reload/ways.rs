@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{let_the_first_look_pass, login, with_password};
+use crate::support::kubernetes::Volume;
 use crate::support::*;
 
 #[test]
@@ -67,40 +68,6 @@ fn a_file_that_appears_again() {
     guard.write("web.yml", with_password("2"));
     guard.wait_generation(2);
     assert_eq!(login(&guard, "2"), 200);
-}
-
-/// What kubelet does with a ConfigMap or Secret: `..data` points to a directory of the day, and is
-/// swapped by a rename.
-struct Volume<'a> {
-    root: &'a Path,
-    count: u32,
-}
-
-impl<'a> Volume<'a> {
-    fn new(root: &'a Path, files: &[(&str, &str)]) -> Self {
-        fs::create_dir_all(root).unwrap();
-        let mut volume = Self { root, count: 0 };
-        volume.update(files);
-        for (name, _) in files {
-            symlink(Path::new("..data").join(name), root.join(name)).unwrap();
-        }
-        volume
-    }
-
-    fn update(&mut self, files: &[(&str, &str)]) {
-        self.count += 1;
-        let name = format!("..2026_11_23_{}", self.count);
-        fs::create_dir(self.root.join(&name)).unwrap();
-        for (file, content) in files {
-            fs::write(self.root.join(&name).join(file), content).unwrap();
-        }
-        let old = fs::read_link(self.root.join("..data"));
-        symlink(&name, self.root.join("..data_tmp")).unwrap();
-        fs::rename(self.root.join("..data_tmp"), self.root.join("..data")).unwrap();
-        if let Ok(old) = old {
-            fs::remove_dir_all(self.root.join(old)).unwrap();
-        }
-    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod curl;
 pub mod exporter;
 pub mod guard;
 pub mod http2;
+pub mod kubernetes;
 pub mod logfmt;
 pub mod ports;
 pub mod process;
