@@ -42,6 +42,7 @@ pub struct Metrics {
     requests: Family<CodeLabels, Counter>,
     refusals: Family<ReasonLabels, Counter>,
     upstream_failures: Family<ReasonLabels, Counter>,
+    shared_requests: Counter,
     handshake_failures: Counter,
     connections: Counter,
     refused_connections: Family<ReasonLabels, Counter>,
@@ -68,6 +69,7 @@ impl Default for Metrics {
             requests: Family::default(),
             refusals: Family::default(),
             upstream_failures: Family::default(),
+            shared_requests: Counter::default(),
             handshake_failures: Counter::default(),
             connections: Counter::default(),
             refused_connections: Family::default(),
@@ -110,6 +112,11 @@ impl Metrics {
             "handshake_failures",
             "Connections that ended before their first request could be read",
             self.handshake_failures.clone(),
+        );
+        registry.register(
+            "shared_requests",
+            "Requests that took the answer of another one, or wait for it",
+            self.shared_requests.clone(),
         );
         registry.register("connections", "Connections accepted", self.connections.clone());
         registry.register(
@@ -165,6 +172,10 @@ impl Metrics {
 
     pub fn request_refused(&self, reason: &'static str) {
         self.refusals.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    pub fn request_shared(&self) {
+        self.shared_requests.inc();
     }
 
     pub fn upstream_failed(&self, reason: &'static str) {

@@ -14,7 +14,7 @@ pub struct Caller<'a> {
 }
 
 /// By its `Authorization` header.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     Nobody,
     User(Vec<u8>),
@@ -23,6 +23,11 @@ pub enum Identity {
 }
 
 impl Caller<'_> {
+    /// `None` without credentials.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.has_credentials().then_some(&self.identity)
+    }
+
     /// Whether it has shown credentials; they are right, or there were no caller.
     pub fn has_credentials(&self) -> bool {
         self.identity != Identity::Nobody

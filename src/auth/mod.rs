@@ -15,7 +15,7 @@ mod verifier;
 use std::time::Duration;
 
 pub use basic::Credentials;
-pub use caller::{Caller, authenticate};
+pub use caller::{Caller, Identity, authenticate};
 pub use policy::{Policy, explain};
 pub use tokens::Tokens;
 pub use users::Users;

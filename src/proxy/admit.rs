@@ -10,6 +10,7 @@ use pingora::http::RequestHeader;
 
 use super::headers;
 use super::refusal::Refusal;
+use super::shared::Audience;
 use crate::auth::{self, Caller, Denial, Origin, Permit, Verifier};
 use crate::config::routes::{TARGETS, is_plain};
 use crate::net::Peer;
@@ -21,7 +22,7 @@ use crate::source::Source;
 pub enum Destination {
     /// `--upstream`.
     Upstream(Permit),
-    Route(Permit, Arc<Route>),
+    Route(Permit, Arc<Route>, Audience),
     /// Service discovery.
     Targets(Vec<Target>),
 }
@@ -73,7 +74,7 @@ impl Asked<'_> {
             && let Some(declared) = route.public(path)
         {
             let permit = check(auth::public(declared), route)?;
-            return Ok(Destination::Route(permit, Arc::clone(route)));
+            return Ok(Destination::Route(permit, Arc::clone(route), Audience::Everybody));
         }
         self.certified()?;
         let caller = self.caller().await?;
@@ -87,7 +88,12 @@ impl Asked<'_> {
             });
         };
         let permit = route.policy.admit(&caller).map_err(Refusal::Denied)?;
-        Ok(Destination::Route(check(permit, route)?, Arc::clone(route)))
+        let audience = match (route.sharing(), caller.identity()) {
+            (Some(sharing), _) if sharing.same_for_all => Audience::Everybody,
+            (_, Some(identity)) => Audience::One(identity.clone()),
+            (_, None) => Audience::Unknown,
+        };
+        Ok(Destination::Route(check(permit, route)?, Arc::clone(route), audience))
     }
 
     /// What the handshake did not insist on for the sake of public paths, or of a configuration

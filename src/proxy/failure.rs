@@ -25,6 +25,11 @@ pub fn no_replica() -> Box<Error> {
     Error::explain(ErrorType::ConnectError, "no replica left").into_up()
 }
 
+/// The answer that others wait for, too, did not come.
+pub fn shared_timeout() -> Box<Error> {
+    Error::explain(ErrorType::ReadTimedout, "no answer to share").into_up()
+}
+
 /// The exporter answered what a client could misread.
 pub fn malformed_response() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "malformed response").into_up()

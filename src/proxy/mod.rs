@@ -9,8 +9,10 @@ mod failure;
 pub mod headers;
 mod refusal;
 mod respond;
+mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +31,7 @@ use crate::upstream::{Choice, Replicas, Timeouts, Upstream};
 use admit::{Asked, Destination};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
+use shared::{Audience, Key, Leading, Shared, Turn};
 
 /// The application pingora runs.
 pub struct Guard {
@@ -36,6 +39,7 @@ pub struct Guard {
     verifier: Verifier,
     /// Where everything goes without routes.
     upstream: Replicas,
+    shared: Arc<Shared>,
     metrics: Arc<Metrics>,
     refusals_logged: Throttle,
     failures_logged: Throttle,
@@ -52,6 +56,8 @@ pub struct Context {
     choice: Option<Choice>,
     /// Those that were tried in vain.
     failed: Vec<Choice>,
+    /// When others wait for its answer, or may.
+    leading: Option<Box<Leading>>,
 }
 
 impl Guard {
@@ -60,6 +66,7 @@ impl Guard {
             current,
             verifier: Verifier::default(),
             upstream: Replicas::new(&[upstream], None),
+            shared: Arc::default(),
             metrics,
             refusals_logged: Throttle::default(),
             failures_logged: Throttle::default(),
@@ -68,6 +75,34 @@ impl Guard {
 
     fn replicas<'a>(&'a self, context: &'a Context) -> &'a Replicas {
         context.route.as_ref().map_or(&self.upstream, |route| &route.replicas)
+    }
+
+    /// Whether the request has had the answer of another one.
+    async fn share(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        audience: &Audience,
+    ) -> Result<bool> {
+        let Some(route) = &context.route else { return Ok(false) };
+        let Some(sharing) = route.sharing() else { return Ok(false) };
+        let request = session.req_header();
+        let snapshot = &context.snapshot;
+        let Some(key) = Key::of(request, &route.name, snapshot.generation, audience) else {
+            return Ok(false);
+        };
+        let patience = Timeouts::of(snapshot.limits(), request).response;
+        match self.shared.turn(key, sharing, patience, &self.metrics).await {
+            Some(Turn::Lead(leading)) => {
+                context.leading = Some(leading);
+                Ok(false)
+            }
+            Some(Turn::Answer(answer)) => {
+                respond::shared(session, &answer).await?;
+                Ok(true)
+            }
+            None => Err(failure::shared_timeout()),
+        }
     }
 
     async fn refuse(
@@ -124,6 +159,7 @@ impl ProxyHttp for Guard {
             route: None,
             choice: None,
             failed: Vec::new(),
+            leading: None,
         }
     }
 
@@ -157,10 +193,10 @@ impl ProxyHttp for Guard {
                 context.permit = Some(permit);
                 Ok(false)
             }
-            Ok(Destination::Route(permit, route)) => {
+            Ok(Destination::Route(permit, route, audience)) => {
                 context.permit = Some(permit);
                 context.route = Some(route);
-                Ok(false)
+                self.share(session, context, &audience).await
             }
         }
     }
@@ -226,7 +262,24 @@ impl ProxyHttp for Guard {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        headers::answer(response, session.req_header().version, &context.snapshot)
+        headers::answer(response, session.req_header().version, &context.snapshot)?;
+        if let Some(leading) = &mut context.leading {
+            leading.response(response);
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let Some(leading) = &mut context.leading {
+            leading.body(body.as_ref(), end_of_stream);
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(

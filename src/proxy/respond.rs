@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    AGE, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 
 use super::headers;
 use super::refusal::Refusal;
+use super::shared::Answer;
 use crate::snapshot::Snapshot;
 
 /// RFC 7617 section 2 requires a realm.
@@ -51,6 +52,18 @@ pub async fn text(
 ) -> Result<()> {
     let response = header(status, content_type, body.len(), snapshot)?;
     send(session, response, body).await
+}
+
+/// What another request has brought.
+pub async fn shared(session: &mut Session, answer: &Answer) -> Result<()> {
+    let mut response = ResponseHeader::build(answer.status, Some(2 + answer.headers.len()))?;
+    for (name, value) in &answer.headers {
+        response.append_header(name.clone(), value.clone())?;
+    }
+    response.insert_header(CONTENT_LENGTH, answer.body.len())?;
+    response.insert_header(AGE, answer.age())?;
+    session.write_response_header(Box::new(response), false).await?;
+    session.write_response_body(Some(answer.body.clone()), true).await
 }
 
 fn with_newline(line: &str) -> String {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::auth::{self, Permit, Policy, PublicPath, PublicPaths};
-use crate::config::routes::{self, Pattern, Prefix};
+use crate::config::routes::{self, Pattern, Prefix, Sharing};
 use crate::upstream::Replicas;
 
 pub use targets::{Target, render as render_targets};
@@ -61,6 +61,10 @@ impl Route {
             },
             false => path,
         }
+    }
+
+    pub fn sharing(&self) -> Option<Sharing> {
+        self.config.sharing
     }
 
     /// Whether nobody has to show anything.
@@ -116,6 +120,13 @@ impl Route {
         }
         if let Some(targets) = &config.allowed_targets {
             line.push_str(&format!("; only with a target of {}", targets.join(", ")));
+        }
+        if let Some(Sharing { cache_for, same_for_all }) = config.sharing {
+            let whom = if same_for_all { "all" } else { "each user" };
+            line.push_str(&format!("; answers shared among requests of {whom}"));
+            if !cache_for.is_zero() {
+                line.push_str(&format!(" for {} s", cache_for.as_secs_f64()));
+            }
         }
         line
     }

@@ -21,7 +21,7 @@ const LONGEST_SCRAPE_TIMEOUT: f64 = 600.0;
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     pub(super) connect: Duration,
-    pub(super) response: Duration,
+    pub response: Duration,
 }
 
 impl Timeouts {

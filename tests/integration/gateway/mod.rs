@@ -7,6 +7,7 @@ mod failover;
 mod kept;
 mod refusals;
 mod routes;
+mod sharing;
 mod spellings;
 mod targets;
 

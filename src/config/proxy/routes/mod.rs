@@ -5,12 +5,14 @@ mod overlap;
 mod path;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub use access::{Access, Declared, Network, Rule};
 pub use path::{Pattern, Prefix, is_plain};
 
+use crate::config::duration;
 use crate::config::findings::Problems;
-use crate::config::node::{Kind, Node};
+use crate::config::node::{Kind, Node, Section};
 use crate::config::users::User;
 use crate::upstream::Upstream;
 
@@ -21,7 +23,10 @@ const METHODS: [&str; 2] = ["GET", "HEAD"];
 /// Those a route may name: CONNECT and TRACE are nobody's (RFC 9110 section 9.3).
 const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const KEYS: [&str; 11] = [
+/// A page of metrics that is older than this misleads.
+const LONGEST_CACHE: Duration = Duration::from_secs(600);
+
+const KEYS: [&str; 14] = [
     "name",
     "path",
     "strip_path",
@@ -32,6 +37,9 @@ const KEYS: [&str; 11] = [
     "public_paths",
     "access",
     "allowed_targets",
+    "coalesce",
+    "cache_for",
+    "same_for_all",
     "labels",
 ];
 
@@ -58,8 +66,19 @@ pub struct Route {
     pub access: Access,
     /// What the query parameter `target` may be; `None`: anything.
     pub allowed_targets: Option<Vec<String>>,
+    /// `None`: each request is forwarded.
+    pub sharing: Option<Sharing>,
     /// For service discovery.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Which requests share an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sharing {
+    /// After it has come; zero: those alone that came before it.
+    pub cache_for: Duration,
+    /// Whether everybody gets the same; else each identity for itself.
+    pub same_for_all: bool,
 }
 
 /// What routes may refer to.
@@ -180,6 +199,7 @@ fn route(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Rout
     let access = Access::validate(section.get("access"), node, &at("access"), known, problems);
     let allowed_targets = list("allowed_targets", problems)
         .map(|items| items.into_iter().map(|(_, text)| text.to_owned()).collect());
+    let sharing = sharing(&section, &place, problems);
     let labels = section.get("labels").map(|node| labels(node, &at("labels"), problems));
     Some(Route {
         name,
@@ -192,8 +212,39 @@ fn route(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Rout
         public_paths,
         access,
         allowed_targets,
+        sharing,
         labels: labels.unwrap_or_default(),
     })
+}
+
+fn sharing(section: &Section<'_>, place: &str, problems: &mut Problems) -> Option<Sharing> {
+    let mut flag = |key: &str| {
+        let node = section.get(key)?;
+        node.boolean(&format!("{place}.{key}"), problems)
+    };
+    let (coalesce, same_for_all) = (flag("coalesce"), flag("same_for_all").unwrap_or_default());
+    let cache_for = section.get("cache_for").and_then(|node| {
+        let place = format!("{place}.cache_for");
+        let text = node.string(&place, problems)?;
+        match duration::parse(text) {
+            Ok(duration) if duration <= LONGEST_CACHE => Some(duration),
+            Ok(_) => {
+                problems.error(node, format!("{place}: at most 10m"));
+                None
+            }
+            Err(error) => {
+                problems.error(node, format!("{place}: {error}"));
+                None
+            }
+        }
+    });
+    if let (Some(false), Some(_)) = (coalesce, cache_for)
+        && let Some(node) = section.get("coalesce")
+    {
+        problems.error(node, format!("{place}.coalesce: cache_for shares answers, too"));
+    }
+    let cache_for = cache_for.unwrap_or_default();
+    (coalesce == Some(true) || !cache_for.is_zero()).then_some(Sharing { cache_for, same_for_all })
 }
 
 /// For messages: by the name when there is one.

@@ -1,0 +1,180 @@
+//! `coalesce` and `cache_for`: one collection for several who ask.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+
+const ASKING: usize = 8;
+
+/// An exporter whose every answer waits for a word from the test.
+fn held(answer: Vec<u8>) -> (Exporter, Sender<()>) {
+    let (release, released): (Sender<()>, Receiver<()>) = channel();
+    let released = Arc::new(Mutex::new(released));
+    let exporter = Exporter::scripted(move |_, out| {
+        let word = released.lock().unwrap().recv_timeout(Duration::from_secs(30));
+        word.expect("a word from the test");
+        std::io::Write::write_all(out, &answer)?;
+        Ok(Next::KeepAlive)
+    });
+    (exporter, release)
+}
+
+const SHARED: &str = "exporter_guard_shared_requests_total";
+
+/// With metrics.
+fn watched(routes: &str) -> Guard {
+    GuardBuilder::new().config(with_routes(routes)).telemetry().start()
+}
+
+fn route(exporter: &Exporter, more: &str) -> String {
+    format!("  - {{path: /a, upstreams: ['{exporter}'], {more}}}\n")
+}
+
+fn get_with(guard: &Guard, user: (&str, &str), more: &str) -> Response {
+    let authorization = format!("Authorization: {}\r\n{more}", basic(user.0, user.1));
+    guard.connect().request(get("/a/metrics", &authorization))
+}
+
+#[test]
+fn requests_in_flight_share_one() {
+    let (exporter, release) = held(ok("Content-Type: text/plain\r\nX-Own: 1\r\n", PAGE));
+    let guard = watched(&route(&exporter, "coalesce: true"));
+    thread::scope(|scope| {
+        let asking: Vec<_> =
+            (0..ASKING).map(|_| scope.spawn(|| get_with(&guard, SCRAPER, ""))).collect();
+        eventually("the exporter is asked", || exporter.requests().len() == 1);
+        eventually("the others wait", || guard.metric(SHARED) == (ASKING - 1) as f64);
+        release.send(()).unwrap();
+        let answers: Vec<Response> = asking.into_iter().map(|one| one.join().unwrap()).collect();
+        for answer in &answers {
+            assert_eq!((answer.status, answer.text().as_str()), (200, PAGE));
+            assert_eq!(answer.header("x-own"), Some("1"));
+            assert_eq!(answer.header("content-type"), Some("text/plain"));
+        }
+        let aged = answers.iter().filter(|answer| answer.header("age").is_some()).count();
+        assert_eq!(aged, ASKING - 1, "all but the one that was forwarded");
+    });
+    assert_eq!(exporter.requests().len(), 1);
+    // Nothing is kept.
+    release.send(()).unwrap();
+    assert_eq!(get_with(&guard, SCRAPER, "").status, 200);
+    assert_eq!(exporter.requests().len(), 2);
+}
+
+#[test]
+fn an_answer_is_kept_for_its_time() {
+    let exporter = Exporter::new();
+    let guard = gateway(&route(&exporter, "cache_for: 10m"));
+    assert_eq!(get_with(&guard, SCRAPER, "").header("age"), None);
+    let again = get_with(&guard, SCRAPER, "");
+    assert_eq!((again.header("age"), again.text().as_str()), (Some("0"), PAGE));
+    assert_eq!(exporter.requests().len(), 1);
+    // A new configuration begins anew.
+    guard.replace("web.yml", with_routes(&route(&exporter, "cache_for: 50ms")));
+    guard.wait_generation(2);
+    assert_eq!(get_with(&guard, SCRAPER, "").header("age"), None);
+    eventually("it is asked again", || {
+        assert_eq!(get_with(&guard, SCRAPER, "").status, 200);
+        exporter.requests().len() >= 3
+    });
+}
+
+#[test]
+fn what_differs_is_not_shared() {
+    let exporter = Exporter::new();
+    let hash = quick_hash(SCRAPER.1);
+    let config = |more: &str| {
+        let routes = route(&exporter, &format!("cache_for: 10m{more}"));
+        format!("{}proxy:\n  routes:\n{routes}", users(&[("scraper", &hash), ("alice", &hash)]))
+    };
+    let guard = GuardBuilder::new().config(config("")).start();
+    let alice = ("alice", SCRAPER.1);
+    let asked = || exporter.requests().len();
+    for (user, more, expected) in [
+        (SCRAPER, "", 1),
+        (SCRAPER, "", 1),
+        (alice, "", 2),
+        (alice, "", 2),
+        (SCRAPER, "Accept: text/plain\r\n", 3),
+        (SCRAPER, "Accept-Encoding: gzip\r\n", 4),
+        (SCRAPER, "Accept-Encoding: gzip\r\n", 4),
+        (SCRAPER, "Range: bytes=0-1\r\n", 5),
+        (SCRAPER, "Range: bytes=0-1\r\n", 6),
+        (SCRAPER, "If-None-Match: x\r\n", 7),
+    ] {
+        assert_eq!(get_with(&guard, user, more).status, 200);
+        assert_eq!(asked(), expected, "{user:?} {more}");
+    }
+    assert_eq!(status(&guard, "/a/metrics?x"), 200);
+    assert_eq!(asked(), 8);
+
+    guard.replace("web.yml", config(", same_for_all: true"));
+    guard.wait_generation(2);
+    for user in [SCRAPER, alice] {
+        assert_eq!(get_with(&guard, user, "").status, 200);
+    }
+    assert_eq!(asked(), 9);
+    assert_eq!(guard.connect().get("/a/metrics").status, 401, "kept for those who may ask");
+    assert_eq!(get_with(&guard, ("alice", "wrong"), "").status, 401);
+}
+
+#[test]
+fn failures_are_nobodys_to_keep() {
+    let exporter = Exporter::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    let guard = gateway(&route(&exporter, "cache_for: 10m"));
+    for _ in 0..3 {
+        assert_eq!(get_with(&guard, SCRAPER, "").status, 500);
+    }
+    assert_eq!(exporter.requests().len(), 3);
+
+    // An answer that breaks off is no answer.
+    let broken = Exporter::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    let guard = gateway(&route(&broken, "cache_for: 10m"));
+    for _ in 0..2 {
+        let mut client = guard.connect();
+        client.send(get(
+            "/a/metrics",
+            &format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1)),
+        ));
+        assert!(client.try_response().is_err());
+    }
+    assert_eq!(broken.requests().len(), 2);
+}
+
+/// Those who wait for an answer that somebody else does not want any more get one all the same.
+#[test]
+fn who_leaves_takes_nothing_away() {
+    let (exporter, release) = held(ok("", PAGE));
+    let guard = watched(&route(&exporter, "coalesce: true"));
+    let mut leaving = guard.connect();
+    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    leaving.send(get("/a/metrics", &authorization));
+    eventually("the exporter is asked", || exporter.requests().len() == 1);
+    thread::scope(|scope| {
+        let staying = scope.spawn(|| get_with(&guard, SCRAPER, ""));
+        eventually("the other waits", || guard.metric(SHARED) == 1.0);
+        drop(leaving);
+        for _ in 0..2 {
+            release.send(()).unwrap();
+        }
+        let answer = staying.join().unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, PAGE));
+    });
+}
+
+#[test]
+fn an_answer_that_is_too_large_to_keep_is_streamed() {
+    let body = "x".repeat(17 * 1024 * 1024);
+    let exporter = Exporter::answering(ok("", &body));
+    let guard = gateway(&route(&exporter, "cache_for: 10m"));
+    for expected in 1..3 {
+        let answer = get_with(&guard, SCRAPER, "");
+        assert_eq!((answer.status, answer.body.len()), (200, body.len()));
+        assert_eq!(exporter.requests().len(), expected);
+    }
+    let memory = procfs::anonymous_memory(guard.id());
+    assert!(memory < 64 * 1024, "{memory} KiB");
+}
