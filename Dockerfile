@@ -20,8 +20,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 FROM scratch
 # The tests compare it with Cargo.toml.
 ARG VERSION=0.1.0
-ARG REVISION
-ARG SOURCE
+ARG REVISION=""
+ARG SOURCE=""
 LABEL org.opencontainers.image.title="exporter-guard" \
       org.opencontainers.image.description="TLS and authentication in front of any Prometheus exporter" \
       org.opencontainers.image.licenses="Apache-2.0" \
