@@ -79,6 +79,7 @@ pub struct ServeArgs {
         long,
         env = "EXPORTER_GUARD_UPSTREAM",
         value_name = "URL",
+        value_parser = parse_upstream,
         default_value = "http://127.0.0.1:9100"
     )]
     pub upstream: Upstream,
@@ -248,6 +249,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, u8> {
         let _ = error.print();
         u8::try_from(error.exit_code()).unwrap_or(crate::EXIT_USAGE)
     })
+}
+
+fn parse_upstream(text: &str) -> Result<Upstream, String> {
+    let wanted = "expected http://HOST:PORT, unix:/path or self";
+    match text.parse()? {
+        Upstream::Https { .. } => Err(format!("the upstream is a plaintext exporter: {wanted}")),
+        upstream => Ok(upstream),
+    }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

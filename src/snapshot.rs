@@ -113,7 +113,8 @@ impl Snapshot {
             tokens: Tokens::new(&config.proxy.tokens),
             public_paths: PublicPaths::new(&config.proxy.public_paths),
             routes: config.proxy.routes.as_ref().map(|routes| {
-                Routes::new(routes, previous.and_then(|previous| previous.routes.as_ref()))
+                let previous = previous.and_then(|previous| previous.routes.as_ref());
+                Routes::new(routes, &loaded.upstream_identities, previous)
             }),
             rate_limiter: RateLimiter::carry_over(
                 config.rate_limit.as_ref(),

@@ -60,6 +60,8 @@ async fn answers(upstream: &Upstream) -> bool {
             Upstream::Http { host, port } => {
                 ask(TcpStream::connect((host.as_str(), *port)).await?).await
             }
+            // Of routes, which have no child.
+            Upstream::Https { .. } => Ok(false),
             Upstream::Unix(path) => ask(UnixStream::connect(path).await?).await,
             Upstream::Own => Ok(true),
         }

@@ -57,10 +57,12 @@ impl Reach {
         let socket_directories = sockets.map(directory).collect();
         let (connect, resolves_names) = match upstream {
             None => (None, true),
-            Some(Upstream::Http { host, port }) if host.parse::<std::net::IpAddr>().is_err() => {
-                (Some(vec![*port, DNS_PORT]), true)
+            Some(Upstream::Http { host, port } | Upstream::Https { host, port }) => {
+                match host.parse::<std::net::IpAddr>() {
+                    Ok(_) => (Some(vec![*port]), false),
+                    Err(_) => (Some(vec![*port, DNS_PORT]), true),
+                }
             }
-            Some(Upstream::Http { port, .. }) => (Some(vec![*port]), false),
             Some(Upstream::Unix(_) | Upstream::Own) => (Some(Vec::new()), false),
         };
         Self { socket_directories, connect, resolves_names }

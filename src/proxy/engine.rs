@@ -17,7 +17,7 @@ const NO_ROOTS: &str = "/dev/null";
 /// Build the engine.
 ///
 /// Its connector loads the system's root certificates, 20 ms and several megabytes, for upstreams
-/// with TLS, which the guard does not have. So it is pointed at none while it is built.
+/// with TLS; those of the guard bring their own. So it is pointed at none while it is built.
 ///
 /// # Safety
 ///

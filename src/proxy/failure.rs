@@ -94,7 +94,13 @@ impl Failure {
 }
 
 fn is_timeout(etype: &ErrorType) -> bool {
-    matches!(etype, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout)
+    matches!(
+        etype,
+        ErrorType::ConnectTimedout
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+    )
 }
 
 /// Our own words: pingora's would quote what was read from the wire.
@@ -103,6 +109,9 @@ fn upstream_cause(etype: &ErrorType) -> &'static str {
         ErrorType::ConnectTimedout => "connecting timed out",
         ErrorType::ConnectRefused => "connection refused",
         ErrorType::ConnectNoRoute => "no route to host",
+        ErrorType::TLSHandshakeTimedout => "TLS handshake timed out",
+        ErrorType::TLSHandshakeFailure | ErrorType::HandshakeError => "TLS handshake failed",
+        ErrorType::InvalidCert => "its certificate is not trusted",
         ErrorType::ReadTimedout => "no response in time",
         ErrorType::WriteTimedout => "does not take the request",
         ErrorType::ConnectionClosed => "closed the connection before the response was complete",

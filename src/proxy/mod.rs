@@ -65,7 +65,7 @@ impl Guard {
         Self {
             current,
             verifier: Verifier::default(),
-            upstream: Replicas::new(&[upstream], None),
+            upstream: Replicas::new(&[upstream], None, None),
             shared: Arc::default(),
             metrics,
             refusals_logged: Throttle::default(),

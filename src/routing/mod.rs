@@ -13,7 +13,8 @@ use http::Method;
 
 use crate::auth::{self, Permit, Policy, PublicPath, PublicPaths};
 use crate::config::routes::{self, Pattern, Prefix, Sharing};
-use crate::upstream::Replicas;
+use crate::tls::material::UpstreamIdentity;
+use crate::upstream::{ClientTls, Replicas};
 
 pub use targets::{Target, render as render_targets};
 
@@ -39,11 +40,21 @@ pub struct Route {
 }
 
 impl Route {
-    fn new(config: &routes::Route, previous: Option<&Routes>) -> Self {
+    fn new(
+        config: &routes::Route,
+        identity: Option<&UpstreamIdentity>,
+        previous: Option<&Routes>,
+    ) -> Self {
         let before = previous.and_then(|routes| routes.named(&config.name));
+        let server_name = config.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        let tls = identity.map(|identity| Arc::new(ClientTls::new(identity, server_name)));
         Self {
             name: config.name.clone(),
-            replicas: Replicas::new(&config.upstreams, before.map(|route| &route.replicas)),
+            replicas: Replicas::new(
+                &config.upstreams,
+                tls.as_ref(),
+                before.map(|route| &route.replicas),
+            ),
             policy: Policy::new(&config.access),
             public_paths: PublicPaths::new(&config.public_paths),
             // Each is one of a list of known ones.
@@ -165,10 +176,14 @@ pub struct Routes {
 
 impl Routes {
     /// Upstreams that stay keep their connections and what is known of them.
-    pub fn new(routes: &[routes::Route], previous: Option<&Self>) -> Self {
+    pub fn new(
+        routes: &[routes::Route],
+        identities: &HashMap<String, UpstreamIdentity>,
+        previous: Option<&Self>,
+    ) -> Self {
         let mut result = Self::default();
         for config in routes {
-            let route = Arc::new(Route::new(config, previous));
+            let route = Arc::new(Route::new(config, identities.get(&config.name), previous));
             for host in &config.hosts {
                 result.by_host.entry(host.clone()).or_default().add(&route);
             }

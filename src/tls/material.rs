@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::{X509, X509Ref};
+use sha2::{Digest, Sha256};
 
+use crate::config::routes::UpstreamTls;
 use crate::config::{Findings, Material, Severity, Tls, TlsVersion};
 
 /// A certificate that ends this soon should have been renewed: Let's Encrypt's renew with 30 days
@@ -43,6 +45,50 @@ impl Identity {
     }
 }
 
+/// Who an exporter with TLS has to be, and who the guard is to it.
+pub struct UpstreamIdentity {
+    pub ca: Vec<X509>,
+    /// With what leads to its CA after it.
+    pub client: Option<(Vec<X509>, PKey<Private>)>,
+    /// Tells one from another.
+    pub digest: u64,
+}
+
+impl UpstreamIdentity {
+    /// `None` when there is an error among the findings.
+    pub fn read(tls: &UpstreamTls, findings: &mut Findings) -> Option<Self> {
+        let ca = X509::stack_from_pem(&tls.ca.pem).unwrap_or_default();
+        if ca.is_empty() {
+            error(&tls.ca, "no PEM certificate in it that could verify the exporter", findings);
+            return None;
+        }
+        if ca.iter().any(|ca| is_past(ca.not_after())) {
+            warn(
+                &tls.ca,
+                "a CA certificate has expired: exporters it signed are refused",
+                findings,
+            );
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(&*tls.ca.pem);
+        let mut client = None;
+        if let Some((cert, key_material)) = &tls.client {
+            hasher.update(&*cert.pem);
+            hasher.update(&*key_material.pem);
+            let (leaf, chain) = certificates(cert, findings)?;
+            let key = private_key(key_material, findings)?;
+            if !leaf.public_key().is_ok_and(|public| public.public_eq(&key)) {
+                error(key_material, "the key does not belong to the certificate", findings);
+                return None;
+            }
+            client = Some(([vec![leaf], chain].concat(), key));
+        }
+        let digest: [u8; 32] = hasher.finalize().into();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        Some(Self { ca, client, digest: u64::from_le_bytes(first) })
+    }
+}
+
 fn error(material: &Material, message: &str, findings: &mut Findings) {
     report(material, Severity::Error, message, findings);
 }
@@ -54,7 +100,7 @@ fn warn(material: &Material, message: &str, findings: &mut Findings) {
 fn report(material: &Material, severity: Severity, message: &str, findings: &mut Findings) {
     let file =
         material.file.as_ref().map(|file| format!(" {}:", file.display())).unwrap_or_default();
-    let message = format!("tls_server_config.{}:{file} {message}", material.key);
+    let message = format!("{}:{file} {message}", material.place);
     findings.push(&material.path, severity, message);
 }
 

@@ -1,13 +1,17 @@
-//! Where an exporter is: `http://HOST:PORT`, `unix:/path`.
+//! Where an exporter is: `http://HOST:PORT`, `https://HOST:PORT`, `unix:/path`.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// `--upstream`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
     Http {
+        host: String,
+        port: u16,
+    },
+    /// Of a route, which says whom to trust.
+    Https {
         host: String,
         port: u16,
     },
@@ -31,12 +35,13 @@ impl FromStr for Upstream {
                 Err(format!("a unix socket needs an absolute path: {wanted}"))
             };
         }
-        if text.starts_with("https://") {
-            return Err(format!("the upstream is a plaintext exporter: {wanted}"));
-        }
         let uri: http::Uri = text.parse().map_err(|_| wanted)?;
-        let authority =
-            uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or(wanted)?;
+        let default_port = match uri.scheme_str() {
+            Some("http") => 80,
+            Some("https") => 443,
+            _ => return Err(wanted.to_owned()),
+        };
+        let authority = uri.authority().ok_or(wanted)?;
         if !matches!(uri.path(), "" | "/")
             || uri.query().is_some()
             || authority.as_str().contains('@')
@@ -46,10 +51,10 @@ impl FromStr for Upstream {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = match authority.port() {
             Some(port) => port.as_u16(),
-            None if authority.as_str() == authority.host() => 80,
+            None if authority.as_str() == authority.host() => default_port,
             None => return Err(format!("port is not 1 to 65535: {wanted}")),
         };
-        Ok(Self::Http { host, port })
+        Ok(if default_port == 80 { Self::Http { host, port } } else { Self::Https { host, port } })
     }
 }
 
@@ -58,6 +63,10 @@ impl fmt::Display for Upstream {
         match self {
             Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
             Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Https { host, port } if host.contains(':') => {
+                write!(f, "https://[{host}]:{port}")
+            }
+            Self::Https { host, port } => write!(f, "https://{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Own => f.write_str("self"),
         }
@@ -70,18 +79,24 @@ mod tests {
 
     #[test]
     fn parses_each_form_and_prints_it_back() {
-        for text in ["http://127.0.0.1:9100", "http://[::1]:9100", "unix:/run/e.sock", "self"] {
+        for text in [
+            "http://127.0.0.1:9100",
+            "http://[::1]:9100",
+            "https://a.example:9100",
+            "unix:/run/e.sock",
+            "self",
+        ] {
             assert_eq!(text.parse::<Upstream>().unwrap().to_string(), text);
         }
         assert_eq!("http://a/".parse::<Upstream>().unwrap().to_string(), "http://a:80");
+        assert_eq!("https://a".parse::<Upstream>().unwrap().to_string(), "https://a:443");
     }
 
     #[test]
-    fn refuses_what_is_no_plaintext_exporter() {
+    fn refuses_what_is_no_exporter() {
         for text in [
             "",
             "127.0.0.1:9100",
-            "https://a:1",
             "http://a:1/metrics",
             "http://u:p@a:1",
             "http://a:99999",

@@ -29,7 +29,9 @@ pub async fn watch(pool: Weak<UpstreamPool>) {
 
 async fn accepts(pool: &Arc<UpstreamPool>) -> bool {
     match pool.upstream() {
-        Upstream::Http { host, port } => TcpStream::connect((host.as_str(), *port)).await.is_ok(),
+        Upstream::Http { host, port } | Upstream::Https { host, port } => {
+            TcpStream::connect((host.as_str(), *port)).await.is_ok()
+        }
         Upstream::Unix(path) => UnixStream::connect(path).await.is_ok(),
         Upstream::Own => true,
     }

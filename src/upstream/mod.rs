@@ -5,8 +5,10 @@ mod health;
 mod pool;
 mod replicas;
 mod timeouts;
+mod tls;
 
 pub use address::Upstream;
 pub use pool::UpstreamPool;
 pub use replicas::{Choice, Replicas};
 pub use timeouts::Timeouts;
+pub use tls::ClientTls;

@@ -10,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
 
-use super::{Timeouts, Upstream, health};
+use super::{ClientTls, Timeouts, Upstream, health};
 use crate::auth::Permit;
 
 /// Idle connections are kept this long: less than any exporter's own idle timeout is known to be
@@ -28,6 +28,8 @@ struct Resolved {
 /// Makes the peer for each request; resolves host names when they are asked for.
 pub struct UpstreamPool {
     upstream: Upstream,
+    /// For `https`.
+    tls: Option<Arc<ClientTls>>,
     authority: String,
     resolved: ArcSwapOption<Resolved>,
     is_down: AtomicBool,
@@ -40,21 +42,25 @@ impl fmt::Display for UpstreamPool {
 }
 
 impl UpstreamPool {
-    pub fn new(upstream: Upstream) -> Self {
+    pub fn new(upstream: Upstream, tls: Option<Arc<ClientTls>>) -> Self {
         let authority = match &upstream {
-            Upstream::Http { .. } => upstream.to_string().trim_start_matches("http://").to_owned(),
+            Upstream::Http { .. } | Upstream::Https { .. } => {
+                let url = upstream.to_string();
+                url.split_once("://").map_or(url.clone(), |(_, authority)| authority.to_owned())
+            }
             Upstream::Unix(_) | Upstream::Own => "localhost".to_owned(),
         };
         let is_down = AtomicBool::new(false);
-        Self { upstream, authority, resolved: ArcSwapOption::empty(), is_down }
+        Self { upstream, tls, authority, resolved: ArcSwapOption::empty(), is_down }
     }
 
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
     }
 
-    pub fn is(&self, upstream: &Upstream) -> bool {
-        self.upstream == *upstream
+    /// Whether its connections serve for this, too.
+    pub fn is(&self, upstream: &Upstream, tls: Option<&ClientTls>) -> bool {
+        self.upstream == *upstream && self.tls.as_deref() == tls
     }
 
     /// Whether it could be reached the last time, or has not been tried.
@@ -95,6 +101,13 @@ impl UpstreamPool {
             Upstream::Http { host, port } => {
                 let address = self.address(host, *port, skip).await?;
                 HttpPeer::new(address, false, String::new())
+            }
+            Upstream::Https { host, port } => {
+                let Some(tls) = &self.tls else {
+                    return Err(Error::explain(ErrorType::InternalError, "nobody to trust"));
+                };
+                let address = self.address(host, *port, skip).await?;
+                tls.peer(address, host)
             }
             Upstream::Unix(path) => {
                 let path = path.to_str().ok_or_else(|| {

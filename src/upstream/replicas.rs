@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 
-use super::{Timeouts, Upstream, UpstreamPool};
+use super::{ClientTls, Timeouts, Upstream, UpstreamPool};
 use crate::auth::Permit;
 
 /// One of [`Replicas`], and one of its addresses.
@@ -19,17 +19,24 @@ pub struct Replicas(Vec<Arc<UpstreamPool>>);
 
 impl Replicas {
     /// Those that were there before are the same ones.
-    pub fn new(upstreams: &[Upstream], before: Option<&Self>) -> Self {
+    pub fn new(
+        upstreams: &[Upstream],
+        tls: Option<&Arc<ClientTls>>,
+        before: Option<&Self>,
+    ) -> Self {
         let pool = |upstream: &Upstream| {
-            let known = before.and_then(|before| before.0.iter().find(|pool| pool.is(upstream)));
-            known.cloned().unwrap_or_else(|| Arc::new(UpstreamPool::new(upstream.clone())))
+            let is_same = |pool: &&Arc<UpstreamPool>| pool.is(upstream, tls.map(Arc::as_ref));
+            let known = before.and_then(|before| before.0.iter().find(is_same));
+            known
+                .cloned()
+                .unwrap_or_else(|| Arc::new(UpstreamPool::new(upstream.clone(), tls.cloned())))
         };
         Self(upstreams.iter().map(pool).collect())
     }
 
     /// The guard's own page instead of an exporter.
     pub fn is_own(&self) -> bool {
-        self.0.iter().any(|pool| pool.is(&Upstream::Own))
+        self.0.iter().any(|pool| *pool.upstream() == Upstream::Own)
     }
 
     pub fn pool(&self, choice: Choice) -> Option<&Arc<UpstreamPool>> {

@@ -58,7 +58,8 @@ impl Proxy {
             verifies_clients: others.client_auth.verifies(),
             demands_clients: others.client_auth == ClientAuth::RequireAndVerify,
         };
-        let routes = section.get("routes").map(|node| routes::validate(node, &known, problems));
+        let routes =
+            section.get("routes").map(|node| routes::validate(node, &known, sources, problems));
         if let (Some(_), Some(node)) = (&routes, section.get("public_paths")) {
             problems.error(node, "proxy.public_paths: with routes, each has its own public_paths");
         }

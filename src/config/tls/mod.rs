@@ -39,8 +39,8 @@ pub struct Material {
     pub pem: Secret,
     /// `None`: inline.
     pub file: Option<PathBuf>,
-    /// The key it was given under, such as `cert_file`.
-    pub key: &'static str,
+    /// Where it was given, such as `tls_server_config.cert_file`, for messages.
+    pub place: String,
     pub path: NodePath,
 }
 
@@ -217,7 +217,7 @@ impl<'n> Reader<'n, '_> {
                 Ok(pem) => Read::Given(Material {
                     pem,
                     file: Some(path),
-                    key: file,
+                    place: place(file),
                     path: node.path.clone(),
                 }),
                 Err(message) => {
@@ -230,7 +230,7 @@ impl<'n> Reader<'n, '_> {
             Some((node, pem)) => Read::Given(Material {
                 pem: Secret::new(pem.as_bytes().to_vec()),
                 file: None,
-                key: inline,
+                place: place(inline),
                 path: node.path.clone(),
             }),
             None => Read::Absent,

@@ -10,6 +10,7 @@ mod routes;
 mod sharing;
 mod spellings;
 mod targets;
+mod upstream_tls;
 
 use crate::support::*;
 

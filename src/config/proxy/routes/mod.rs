@@ -3,16 +3,19 @@
 mod access;
 mod overlap;
 mod path;
+mod upstream_tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use access::{Access, Declared, Network, Rule};
 pub use path::{Pattern, Prefix, is_plain};
+pub use upstream_tls::UpstreamTls;
 
 use crate::config::duration;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node, Section};
+use crate::config::sources::Sources;
 use crate::config::users::User;
 use crate::upstream::Upstream;
 
@@ -26,12 +29,13 @@ const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE
 /// A page of metrics that is older than this misleads.
 const LONGEST_CACHE: Duration = Duration::from_secs(600);
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "name",
     "path",
     "strip_path",
     "hosts",
     "upstreams",
+    "upstream_tls",
     "methods",
     "paths",
     "public_paths",
@@ -58,6 +62,8 @@ pub struct Route {
     pub hosts: Vec<String>,
     /// One is asked; the next when it cannot be reached.
     pub upstreams: Vec<Upstream>,
+    /// For those with `https`.
+    pub upstream_tls: Option<UpstreamTls>,
     pub methods: Vec<String>,
     /// As the exporter sees them.
     pub paths: Vec<Pattern>,
@@ -104,14 +110,19 @@ impl Route {
     }
 }
 
-pub fn validate(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Vec<Route> {
+pub fn validate(
+    node: &Node,
+    known: &Known<'_>,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Vec<Route> {
     let Kind::Sequence(items) = &node.kind else {
         problems.error(node, "proxy.routes: expected a list of routes");
         return Vec::new();
     };
     let mut routes: Vec<Route> = Vec::new();
     for item in items {
-        let Some(route) = route(item, known, problems) else { continue };
+        let Some(route) = route(item, known, sources, problems) else { continue };
         for message in overlap::with_earlier(&route, &routes) {
             problems.error(item, message);
         }
@@ -121,7 +132,12 @@ pub fn validate(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Vec<
 }
 
 /// `None` for what is no route at all; what is wrong with one is in `problems`.
-fn route(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Route> {
+fn route(
+    node: &Node,
+    known: &Known<'_>,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<Route> {
     if !matches!(node.kind, Kind::Mapping(_)) {
         problems.error(node, "proxy.routes: expected a mapping with upstreams and a path or hosts");
         return None;
@@ -152,7 +168,10 @@ fn route(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Rout
         match text.parse() {
             Ok(Upstream::Own) | Err(_) => problems.error(
                 item,
-                format!("{}: expected http://HOST:PORT or unix:/path", at("upstreams")),
+                format!(
+                    "{}: expected http://HOST:PORT, https://HOST:PORT or unix:/path",
+                    at("upstreams")
+                ),
             ),
             Ok(upstream) => upstreams.push(upstream),
         }
@@ -160,6 +179,15 @@ fn route(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Rout
     if section.get("upstreams").is_none() {
         problems.error(node, format!("{}: missing; name the exporter's address", at("upstreams")));
     }
+
+    let upstream_tls = upstream_tls::validate(
+        section.get("upstream_tls"),
+        &upstreams,
+        node,
+        &at("upstream_tls"),
+        sources,
+        problems,
+    );
 
     let mut methods = Vec::new();
     for (item, text) in list("methods", problems).unwrap_or_default() {
@@ -207,6 +235,7 @@ fn route(node: &Node, known: &Known<'_>, problems: &mut Problems) -> Option<Rout
         strip,
         hosts,
         upstreams,
+        upstream_tls,
         methods,
         paths,
         public_paths,

@@ -1,0 +1,96 @@
+//! `upstream_tls` of a route: files for upstreams with `https`.
+
+use std::net::IpAddr;
+
+use crate::config::Material;
+use crate::config::findings::Problems;
+use crate::config::node::{Node, Section};
+use crate::config::sources::Sources;
+use crate::upstream::Upstream;
+
+const KEYS: [&str; 4] = ["ca_file", "server_name", "cert_file", "key_file"];
+
+/// Read, not yet parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTls {
+    pub ca: Material,
+    /// What the exporter's certificate must say; `None`: the host of its address.
+    pub server_name: Option<String>,
+    /// Certificate and key of the guard, for exporters that ask for them.
+    pub client: Option<(Material, Material)>,
+}
+
+pub fn validate(
+    node: Option<&Node>,
+    upstreams: &[Upstream],
+    route: &Node,
+    place: &str,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Option<UpstreamTls> {
+    let hosts: Vec<&str> = upstreams
+        .iter()
+        .filter_map(|upstream| match upstream {
+            Upstream::Https { host, .. } => Some(host.as_str()),
+            _ => None,
+        })
+        .collect();
+    let Some(node) = node else {
+        if !hosts.is_empty() {
+            problems.error(
+                route,
+                format!("{place}: missing; https upstreams need a ca_file, the system's CAs are not trusted"),
+            );
+        }
+        return None;
+    };
+    if hosts.is_empty() {
+        problems.error(node, format!("{place}: none of the upstreams is https"));
+    }
+    let section = node.section(place, &KEYS, problems);
+    let server_name = section
+        .get("server_name")
+        .and_then(|node| node.string(&format!("{place}.server_name"), problems))
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned);
+    if server_name.is_none() && hosts.iter().any(|host| host.parse::<IpAddr>().is_ok()) {
+        problems.error(
+            node,
+            format!(
+                "{place}.server_name: missing; certificates of addresses are not checked, name one"
+            ),
+        );
+    }
+    let mut files = Files { section: &section, place, sources, problems };
+    let ca = files.read("ca_file");
+    let (cert, key) = (files.read("cert_file"), files.read("key_file"));
+    if section.get("ca_file").is_none() {
+        problems.error(node, format!("{place}.ca_file: missing; name the CA of the exporter"));
+    }
+    if section.get("cert_file").is_some() != section.get("key_file").is_some() {
+        problems.error(node, format!("{place}: cert_file and key_file belong together"));
+    }
+    Some(UpstreamTls { ca: ca?, server_name, client: cert.zip(key) })
+}
+
+struct Files<'a> {
+    section: &'a Section<'a>,
+    place: &'a str,
+    sources: &'a mut Sources,
+    problems: &'a mut Problems,
+}
+
+impl Files<'_> {
+    fn read(&mut self, key: &'static str) -> Option<Material> {
+        let node = self.section.get(key)?;
+        let place = format!("{}.{key}", self.place);
+        let path = self.sources.directory().join(node.string(&place, self.problems)?);
+        match self.sources.read(&path) {
+            Ok(pem) => Some(Material { pem, file: Some(path), place, path: node.path.clone() }),
+            Err(message) => {
+                self.problems.error(node, format!("{place}: {message}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `https` upstreams: Debian's node_exporter with TLS of its own, and client certificates.
+
+use super::*;
+use crate::support::process::{Process, command};
+
+/// A node_exporter that wants a certificate of `clients`.
+struct Exporter {
+    process: Process,
+    dir: tempfile::TempDir,
+}
+
+impl Exporter {
+    fn new(server: &Identity, clients: &Authority) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        guard::write(&file("server.crt"), server.chain_pem());
+        guard::write(&file("server.key"), server.key_pem());
+        guard::write(&file("clients.crt"), clients.pem());
+        guard::write(
+            &file("web.yml"),
+            format!(
+                "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n"
+            ),
+        );
+        let mut exporter = command("prometheus-node-exporter");
+        exporter.args(["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"]);
+        Self { process: Process::spawn(exporter, dir.path()), dir }
+    }
+
+    fn port(&self) -> String {
+        let _ = &self.dir;
+        let line = self
+            .process
+            .wait_stderr("its address", 1, |line| logfmt::field(line, "msg") == "Listening on");
+        logfmt::field(&line, "address").rsplit(':').next().unwrap().to_owned()
+    }
+}
+
+fn config(port: &str, more: &str) -> String {
+    with_routes(&format!(
+        "  - path: /node\n    upstreams: ['https://127.0.0.1:{port}']\n    upstream_tls:\n      \
+         ca_file: exporters.crt\n      server_name: localhost\n{more}"
+    ))
+}
+
+const CLIENT: &str = "      cert_file: guard.crt\n      key_file: guard.key\n";
+
+#[test]
+fn an_exporter_with_tls_is_asked_and_told_who_asks() {
+    let (servers, clients) = (Authority::new("exporters"), Authority::new("guards"));
+    let exporter = Exporter::new(&servers.issue(&Leaf::server()), &clients);
+    let identity = clients.issue(&Leaf::client());
+    let builder = GuardBuilder::new()
+        .config(config(&exporter.port(), CLIENT))
+        .file("exporters.crt", servers.pem())
+        .file("guard.crt", identity.chain_pem())
+        .file("guard.key", identity.key_pem());
+    let guard = builder.start();
+    let answer = guard.connect().get_as(SCRAPER, "/node/metrics");
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("node_exporter_build_info"));
+
+    // Of another CA: connections that are open count no more either.
+    guard.replace("exporters.crt", Authority::new("others").pem());
+    guard.wait_generation(2);
+    assert_eq!(status(&guard, "/node/metrics"), 502);
+    guard.replace("exporters.crt", servers.pem());
+    guard.wait_generation(3);
+    assert_eq!(status(&guard, "/node/metrics"), 200);
+
+    // Another name than the certificate has.
+    let named = config(&exporter.port(), CLIENT).replace("localhost", "other.example");
+    guard.replace("web.yml", named);
+    guard.wait_generation(4);
+    assert_eq!(status(&guard, "/node/metrics"), 502);
+
+    // Without its own certificate the guard is nobody.
+    guard.replace("web.yml", config(&exporter.port(), ""));
+    guard.wait_generation(5);
+    assert_eq!(status(&guard, "/node/metrics"), 502);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ca, other) = (Authority::new("ca"), Authority::new("other"));
+    let file = |name: &str| dir.path().join(name);
+    guard::write(&file("ca.crt"), ca.pem());
+    guard::write(&file("own.crt"), other.issue(&Leaf::client()).chain_pem());
+    guard::write(&file("own.key"), ca.issue(&Leaf::client()).key_pem());
+    guard::write(&file("no.crt"), "nothing");
+    for (upstream, tls, message) in [
+        ("https://a.example", "", "https upstreams need a ca_file"),
+        ("https://a.example", "upstream_tls: {server_name: x}", "ca_file: missing"),
+        ("https://10.0.0.1", "upstream_tls: {ca_file: ca.crt}", "server_name: missing"),
+        ("http://a.example", "upstream_tls: {ca_file: ca.crt}", "none of the upstreams is https"),
+        ("https://a.example", "upstream_tls: {ca_file: no.crt}", "no PEM certificate"),
+        ("https://a.example", "upstream_tls: {ca_file: absent.crt}", "cannot read"),
+        ("https://a.example", "upstream_tls: {ca_file: ca.crt, cert_file: own.crt}", "together"),
+        (
+            "https://a.example",
+            "upstream_tls: {ca_file: ca.crt, cert_file: own.crt, key_file: own.key}",
+            "does not belong",
+        ),
+    ] {
+        let tls = if tls.is_empty() { String::new() } else { format!(", {tls}") };
+        let config = with_routes(&format!("  - {{path: /a, upstreams: ['{upstream}']{tls}}}\n"));
+        guard::write(&file("web.yml"), config);
+        let said = guard::run(dir.path(), &["check", "web.yml"]).expect_code(1).stdout;
+        let is_said = |line: &str| line.starts_with("web.yml:5: error") && line.contains(message);
+        assert!(said.lines().any(is_said), "{message:?} in\n{said}");
+    }
+}
