@@ -33,7 +33,10 @@ pub fn load(path: &Path) -> Result<Loaded, Rejected> {
 
 /// Add what the certificates and keys hold to what the file holds.
 pub fn complete(mut reading: Reading) -> Result<Loaded, Rejected> {
-    let identity = reading.tls.as_ref().and_then(|tls| Identity::read(tls, &mut reading.findings));
+    let others = reading.config.as_ref().map(|config| config.proxy.certificates.as_slice());
+    let others = others.unwrap_or_default();
+    let tls = reading.tls.as_ref();
+    let identity = tls.and_then(|tls| Identity::read(tls, others, &mut reading.findings));
     let mut upstream_identities = HashMap::new();
     for route in reading.config.iter().flat_map(|config| config.proxy.routes.iter().flatten()) {
         let identity = route.upstream_tls.as_ref();

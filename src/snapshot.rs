@@ -36,7 +36,7 @@ pub struct Snapshot {
 
 pub struct TlsSnapshot {
     pub acceptor: Acceptor,
-    /// Of the leaf certificate.
+    /// Of the certificate that ends first.
     pub not_after: Expiry,
     fingerprint: Vec<u8>,
 }
@@ -46,22 +46,23 @@ impl TlsSnapshot {
         let client_auth = config.handshake_client_auth();
         Ok(Self {
             acceptor: Acceptor::new(tls, client_auth, identity, config.http.http2)?,
-            not_after: Expiry::of(&identity.leaf),
+            not_after: identity.leaves().map(|leaf| Expiry::of(leaf)).min().unwrap_or_default(),
             fingerprint: identity
-                .leaf
-                .digest(MessageDigest::sha256())
-                .map_or_else(|_| Vec::new(), |d| d.to_vec()),
+                .leaves()
+                .filter_map(|leaf| leaf.digest(MessageDigest::sha256()).ok())
+                .flat_map(|digest| digest.to_vec())
+                .collect(),
         })
     }
 
-    /// SHA-256 of the leaf certificate.
+    /// SHA-256 of each leaf certificate.
     pub fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
     }
 }
 
 /// When a certificate ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Expiry {
     pub unix_seconds: i64,
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 
 pub use self::findings::{Finding, Findings, Severity};
 pub use self::http::Http;
-pub use self::proxy::{Limits, Proxy, Token, routes};
+pub use self::proxy::{Certificate, Limits, Proxy, Token, routes};
 pub use self::rate_limit::RateLimit;
 pub use self::secret::Secret;
 pub use self::sources::Sources;
@@ -139,7 +139,7 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
     }
     let rate_limit = RateLimit::validate(root.get("rate_limit"), &mut problems);
     let client_auth = tls.client_auth();
-    let others = Others { users: &users, client_auth };
+    let others = Others { users: &users, client_auth, tls: !tls.is_off() };
     let proxy = Proxy::validate(root.get("proxy"), &others, &mut sources, &mut problems);
     let declared = Declared {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),

@@ -1,13 +1,15 @@
 //! A validated TLS configuration turned into an OpenSSL context.
 
+use std::collections::HashMap;
+
 use openssl::error::ErrorStack;
 use openssl::ssl::{
-    AlpnError, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions,
-    SslSessionCacheMode, SslVersion, select_next_proto,
+    AlpnError, NameType, SniError, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode,
+    SslOptions, SslRef, SslSessionCacheMode, SslVersion, select_next_proto,
 };
 
 use super::client;
-use super::material::Identity;
+use super::material::{Identity, Pair};
 use crate::config::{CipherSuite, ClientAuth, Curve, Tls, TlsVersion};
 
 /// What Go's server offers for TLS 1.2, without the CBC suites it keeps for old browsers.
@@ -69,11 +71,15 @@ impl Acceptor {
     ) -> Result<Self, AcceptorError> {
         let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
         set_modes(&mut builder);
-        set_identity(&mut builder, identity)?;
+        set_identity(&mut builder, &identity.pair)?;
         set_versions(&mut builder, tls)?;
         set_ciphers(&mut builder, tls)?;
         set_groups(&mut builder, &tls.curves).at("curve_preferences")?;
-        set_sessions(&mut builder).at("cert_file")?;
+        let sessions = set_sessions(&mut builder).at("cert_file")?;
+        if !identity.others.is_empty() {
+            let names = Names::new(identity, &sessions)?;
+            builder.set_servername_callback(move |ssl, _| names.choose(ssl));
+        }
         client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
         let protocols = if http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
         builder.set_alpn_select_callback(move |_, offered| {
@@ -104,12 +110,53 @@ fn set_modes(builder: &mut SslContextBuilder) {
     builder.set_read_ahead(true);
 }
 
-fn set_identity(builder: &mut SslContextBuilder, identity: &Identity) -> Result<(), AcceptorError> {
-    builder.set_certificate(&identity.leaf).at("cert_file")?;
-    for certificate in &identity.chain {
+/// Which certificate is for which name.
+struct Names {
+    /// Of the certificate that all others get.
+    own: Vec<String>,
+    others: HashMap<String, SslContext>,
+}
+
+impl Names {
+    /// Of the contexts nothing counts but certificate and key, and that sessions belong to all.
+    fn new(identity: &Identity, sessions: &[u8]) -> Result<Self, AcceptorError> {
+        let mut others = HashMap::new();
+        for pair in &identity.others {
+            let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
+            set_identity(&mut builder, pair)?;
+            builder.set_session_id_context(sessions).at("cert_file")?;
+            let context = builder.build();
+            for name in pair.names() {
+                others.entry(name).or_insert_with(|| context.clone());
+            }
+        }
+        Ok(Self { own: identity.pair.names(), others })
+    }
+
+    fn choose(&self, ssl: &mut SslRef) -> Result<(), SniError> {
+        let Some(name) = ssl.servername(NameType::HOST_NAME).map(str::to_ascii_lowercase) else {
+            return Ok(());
+        };
+        // RFC 9525 section 6.3: a wildcard is the whole first label.
+        let wildcard = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        for wanted in [Some(name), wildcard].into_iter().flatten() {
+            if self.own.contains(&wanted) {
+                return Ok(());
+            }
+            if let Some(context) = self.others.get(&wanted) {
+                return ssl.set_ssl_context(context).map_err(|_| SniError::ALERT_FATAL);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn set_identity(builder: &mut SslContextBuilder, pair: &Pair) -> Result<(), AcceptorError> {
+    builder.set_certificate(&pair.leaf).at("cert_file")?;
+    for certificate in &pair.chain {
         builder.add_extra_chain_cert(certificate.clone()).at("cert_file")?;
     }
-    builder.set_private_key(&identity.key).at("key_file")?;
+    builder.set_private_key(&pair.key).at("key_file")?;
     builder.check_private_key().at("key_file")
 }
 
@@ -178,10 +225,11 @@ fn set_groups(builder: &mut SslContextBuilder, curves: &[Curve]) -> Result<(), E
 
 /// Sessions live in tickets alone: no table that clients can fill. The context id is fresh, too,
 /// so that no session passes from one configuration to the next.
-fn set_sessions(builder: &mut SslContextBuilder) -> Result<(), ErrorStack> {
+fn set_sessions(builder: &mut SslContextBuilder) -> Result<[u8; SESSION_CONTEXT_LEN], ErrorStack> {
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
     builder.set_num_tickets(TLS13_TICKETS)?;
     let mut context = [0; SESSION_CONTEXT_LEN];
     openssl::rand::rand_bytes(&mut context)?;
-    builder.set_session_id_context(&context)
+    builder.set_session_id_context(&context)?;
+    Ok(context)
 }

@@ -9,39 +9,80 @@ use openssl::x509::{X509, X509Ref};
 use sha2::{Digest, Sha256};
 
 use crate::config::routes::UpstreamTls;
-use crate::config::{Findings, Material, Severity, Tls, TlsVersion};
+use crate::config::{Certificate, Findings, Material, Severity, Tls, TlsVersion};
 
 /// A certificate that ends this soon should have been renewed: Let's Encrypt's renew with 30 days
 /// left, Kubernetes' cert-manager with a third of the lifetime.
 const EXPIRES_SOON_DAYS: u32 = 14;
 
-/// The server's certificate and key, and the CAs for clients.
-pub struct Identity {
+/// A certificate and its key.
+pub struct Pair {
     pub leaf: X509,
     /// Sent after the leaf, in the order of the file.
     pub chain: Vec<X509>,
     pub key: PKey<Private>,
+}
+
+impl Pair {
+    fn read(cert: &Material, key: &Material, findings: &mut Findings) -> Option<Self> {
+        let certificates = certificates(cert, findings);
+        let private_key = private_key(key, findings);
+        let (leaf, chain) = certificates?;
+        let private_key = private_key?;
+        if !leaf.public_key().is_ok_and(|public| public.public_eq(&private_key)) {
+            error(key, "the key does not belong to the certificate", findings);
+            return None;
+        }
+        Some(Self { leaf, chain, key: private_key })
+    }
+
+    /// The DNS names that it is for, in lower case.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.leaf.subject_alt_names();
+        let names = names.iter().flatten().filter_map(|name| name.dnsname());
+        names.map(str::to_ascii_lowercase).collect()
+    }
+}
+
+/// The server's certificates and keys, and the CAs for clients.
+pub struct Identity {
+    pub pair: Pair,
+    /// For clients that ask for one of their names.
+    pub others: Vec<Pair>,
     pub client_cas: Vec<X509>,
 }
 
 impl Identity {
     /// `None` when there is an error among the findings.
-    pub fn read(tls: &Tls, findings: &mut Findings) -> Option<Self> {
-        let certificates = certificates(&tls.cert, findings);
-        let key = private_key(&tls.key, findings);
+    pub fn read(tls: &Tls, others: &[Certificate], findings: &mut Findings) -> Option<Self> {
+        let pair = Pair::read(&tls.cert, &tls.key, findings);
+        let others: Vec<Option<Pair>> =
+            others.iter().map(|other| Self::other(other, findings)).collect();
         let client_cas = match &tls.client_ca {
             None => Some(Vec::new()),
             Some(material) => client_cas(material, findings),
         };
-        let (leaf, chain) = certificates?;
-        warn_about_leaf(&tls.cert, &leaf, findings);
-        warn_about_rules(tls, &leaf, findings);
-        let key = key?;
-        if !leaf.public_key().is_ok_and(|public| public.public_eq(&key)) {
-            error(&tls.key, "the key does not belong to the certificate", findings);
+        let pair = pair?;
+        warn_about_leaf(&tls.cert, &pair.leaf, findings);
+        warn_about_rules(tls, &pair.leaf, findings);
+        let others = others.into_iter().collect::<Option<_>>()?;
+        Some(Self { pair, others, client_cas: client_cas? })
+    }
+
+    fn other(certificate: &Certificate, findings: &mut Findings) -> Option<Pair> {
+        let pair = Pair::read(&certificate.cert, &certificate.key, findings)?;
+        warn_about_leaf(&certificate.cert, &pair.leaf, findings);
+        if pair.names().is_empty() {
+            let message = "the certificate has no DNS name that a client could ask for";
+            error(&certificate.cert, message, findings);
             return None;
         }
-        Some(Self { leaf, chain, key, client_cas: client_cas? })
+        Some(pair)
+    }
+
+    /// That of `tls_server_config` first.
+    pub fn leaves(&self) -> impl Iterator<Item = &X509> {
+        std::iter::once(&self.pair).chain(&self.others).map(|pair| &pair.leaf)
     }
 }
 
@@ -75,12 +116,7 @@ impl UpstreamIdentity {
         if let Some((cert, key_material)) = &tls.client {
             hasher.update(&*cert.pem);
             hasher.update(&*key_material.pem);
-            let (leaf, chain) = certificates(cert, findings)?;
-            let key = private_key(key_material, findings)?;
-            if !leaf.public_key().is_ok_and(|public| public.public_eq(&key)) {
-                error(key_material, "the key does not belong to the certificate", findings);
-                return None;
-            }
+            let Pair { leaf, chain, key } = Pair::read(cert, key_material, findings)?;
             client = Some(([vec![leaf], chain].concat(), key));
         }
         let digest: [u8; 32] = hasher.finalize().into();

@@ -16,6 +16,17 @@ const ROOT: &str = "/etc/exporter-guard";
 /// The first version with native sidecars, and a late one.
 const VERSIONS: [&str; 2] = ["1.29", "1.33"];
 
+/// Kubernetes' own kinds.
+const VALIDATED: [&str; 7] = [
+    "daemonset.yaml",
+    "config.yaml",
+    "client-ca.yaml",
+    "scraper.yaml",
+    "gateway-deployment.yaml",
+    "gateway-service.yaml",
+    "gateway-config.yaml",
+];
+
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/kubernetes")
 }
@@ -186,6 +197,23 @@ fn what_refers_to_another_refers_to_one_that_is_there() {
     assert_eq!(endpoint["port"], Pod::new().guard["ports"][0]["name"]);
 }
 
+/// The example of a gateway is one that `check` knows nothing against.
+#[test]
+fn the_gateway_of_the_manifests_is_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let tls = ServerTls::new();
+    let config = text(&manifest("gateway-config.yaml")["stringData"]["gateway.yml"]);
+    guard::write(&dir.path().join("gateway.yml"), config.replace(ROOT, root));
+    guard::write(&dir.path().join("tls/tls.crt"), tls.identity.chain_pem());
+    guard::write(&dir.path().join("tls/tls.key"), tls.identity.key_pem());
+    let said = guard::run(dir.path(), &["check", "--strict", "--explain", "gateway.yml"]);
+    assert_eq!(said.expect_code(0).stdout.lines().count(), 2);
+    let pod = manifest("gateway-deployment.yaml")["spec"]["template"]["spec"].clone();
+    let args = items(&pod["containers"][0]["args"]);
+    assert!(text(&args[0]).ends_with("/config/gateway.yml"), "{args:?}");
+}
+
 /// By the schemas that Kubernetes publishes.
 #[test]
 #[ignore = "asks for kubernetes-validate, which `make stress` installs"]
@@ -193,7 +221,7 @@ fn the_manifests_are_valid() {
     let target = Path::new(env!("CARGO_BIN_EXE_exporter-guard")).parent().and_then(Path::parent);
     let validator = target.unwrap().join("kubernetes-validate/bin/kubernetes-validate");
     for version in VERSIONS {
-        for file in ["daemonset.yaml", "config.yaml", "client-ca.yaml", "scraper.yaml"] {
+        for file in VALIDATED {
             let mut validate = process::command(&validator);
             validate.args(["--strict", "-k", version]).arg(directory().join(file));
             Finished::run(&mut validate, &directory(), b"").expect_code(0);

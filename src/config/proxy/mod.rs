@@ -1,5 +1,7 @@
 //! `proxy`: the section of our own. A file without it behaves as the exporter-toolkit documents.
 
+mod certificates;
+mod files;
 mod limits;
 mod proxy_protocol;
 pub mod routes;
@@ -9,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+pub use certificates::Certificate;
 pub use limits::Limits;
 pub use proxy_protocol::ProxyProtocol;
 pub use routes::Route;
@@ -20,13 +23,15 @@ use super::sources::Sources;
 use super::tls::ClientAuth;
 use super::users::User;
 
-const KEYS: [&str; 6] =
-    ["public_paths", "limits", "proxy_protocol", "tokens", "tokens_file", "routes"];
+const KEYS: [&str; 7] =
+    ["public_paths", "limits", "proxy_protocol", "certificates", "tokens", "tokens_file", "routes"];
 
 /// What the other sections say that routes depend on.
 pub struct Others<'a> {
     pub users: &'a [User],
     pub client_auth: ClientAuth,
+    /// Whether there is any.
+    pub tls: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +41,8 @@ pub struct Proxy {
     pub limits: Limits,
     /// Listeners behind a load balancer; none by default.
     pub proxy_protocol: Vec<ProxyProtocol>,
+    /// Beside that of `tls_server_config`.
+    pub certificates: Vec<Certificate>,
     pub tokens: Vec<Token>,
     /// `None`: everything goes to `--upstream`.
     pub routes: Option<Vec<Route>>,
@@ -66,7 +73,14 @@ impl Proxy {
         if let (None, Some(node)) = (&routes, section.get("tokens")) {
             problems.error(node, "proxy.tokens: without routes nobody asks for tokens");
         }
+        let certificates = section.get("certificates");
+        if let Some(node) = certificates.filter(|_| !others.tls) {
+            problems.error(node, "proxy.certificates: without tls_server_config there is no TLS");
+        }
         Self {
+            certificates: certificates
+                .map(|node| certificates::validate(node, sources, problems))
+                .unwrap_or_default(),
             tokens,
             routes,
             public_paths: section

@@ -45,7 +45,8 @@ type Script = dyn Fn(&Request, &mut dyn Write) -> io::Result<Next> + Send + Sync
 struct Shared {
     requests: Mutex<Vec<Request>>,
     fragments: Mutex<Vec<Vec<u8>>>,
-    sockets: Mutex<Vec<TcpStream>>,
+    /// Those that have not ended.
+    sockets: Mutex<Vec<Option<TcpStream>>>,
     ended: AtomicUsize,
     stop: AtomicBool,
 }
@@ -134,11 +135,16 @@ impl Exporter {
                 if accepting.stop.load(Ordering::SeqCst) {
                     return;
                 }
-                lock(&accepting.sockets).push(socket.try_clone().expect("a descriptor"));
+                let number = {
+                    let mut sockets = lock(&accepting.sockets);
+                    sockets.push(Some(socket.try_clone().expect("a descriptor")));
+                    sockets.len() - 1
+                };
                 let (shared, script) = (Arc::clone(&accepting), Arc::clone(&script));
                 thread::spawn(move || {
                     // An error is the end of the connection, whoever caused it.
                     let _ = serve(&socket, &shared, &*script);
+                    lock(&shared.sockets)[number] = None;
                     shared.ended.fetch_add(1, Ordering::SeqCst);
                 });
             }
@@ -174,7 +180,7 @@ impl Exporter {
 
     /// Close every connection, as an exporter does that is restarted.
     pub fn hang_up(&self) {
-        for socket in lock(&self.shared.sockets).iter() {
+        for socket in lock(&self.shared.sockets).iter().flatten() {
             // Closed already is as good.
             let _ = socket.shutdown(Shutdown::Both);
         }

@@ -5,6 +5,7 @@ mod client_auth;
 mod client_names;
 mod handshake;
 mod material;
+mod names;
 mod negotiation;
 mod rate_limit;
 mod response_headers;

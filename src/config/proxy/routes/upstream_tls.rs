@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::config::Material;
 use crate::config::findings::Problems;
-use crate::config::node::{Node, Section};
+use crate::config::node::Node;
+use crate::config::proxy::files::Files;
 use crate::config::sources::Sources;
 use crate::upstream::Upstream;
 
@@ -71,26 +72,4 @@ pub fn validate(
         problems.error(node, format!("{place}: cert_file and key_file belong together"));
     }
     Some(UpstreamTls { ca: ca?, server_name, client: cert.zip(key) })
-}
-
-struct Files<'a> {
-    section: &'a Section<'a>,
-    place: &'a str,
-    sources: &'a mut Sources,
-    problems: &'a mut Problems,
-}
-
-impl Files<'_> {
-    fn read(&mut self, key: &'static str) -> Option<Material> {
-        let node = self.section.get(key)?;
-        let place = format!("{}.{key}", self.place);
-        let path = self.sources.directory().join(node.string(&place, self.problems)?);
-        match self.sources.read(&path) {
-            Ok(pem) => Some(Material { pem, file: Some(path), place, path: node.path.clone() }),
-            Err(message) => {
-                self.problems.error(node, format!("{place}: {message}"));
-                None
-            }
-        }
-    }
 }

@@ -1,0 +1,40 @@
+//! `proxy.certificates`: more certificates than the one of `tls_server_config`, chosen by the name that
+//! a client asks for (SNI, RFC 6066 section 3).
+
+use super::files::Files;
+use crate::config::Material;
+use crate::config::findings::Problems;
+use crate::config::node::{Kind, Node};
+use crate::config::sources::Sources;
+
+const KEYS: [&str; 2] = ["cert_file", "key_file"];
+
+/// Read, not yet parsed. Its names are those of the certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    pub cert: Material,
+    pub key: Material,
+}
+
+pub fn validate(node: &Node, sources: &mut Sources, problems: &mut Problems) -> Vec<Certificate> {
+    let place = "proxy.certificates";
+    let Kind::Sequence(items) = &node.kind else {
+        problems.error(node, format!("{place}: expected a list of cert_file and key_file"));
+        return Vec::new();
+    };
+    let mut certificates = Vec::new();
+    for item in items {
+        let section = item.section(place, &KEYS, problems);
+        for key in KEYS {
+            if section.get(key).is_none() {
+                problems.error(item, format!("{place}.{key}: missing"));
+            }
+        }
+        let mut files = Files { section: &section, place, sources, problems };
+        let pair = (files.read("cert_file"), files.read("key_file"));
+        if let (Some(cert), Some(key)) = pair {
+            certificates.push(Certificate { cert, key });
+        }
+    }
+    certificates
+}

@@ -1,0 +1,95 @@
+//! `proxy.certificates`: which certificate a client gets, by the name that it asks for.
+
+use crate::support::*;
+
+/// Names, certificates and what the guard is to be started with.
+struct Site {
+    own: ServerTls,
+    ca: Authority,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { own: ServerTls::new(), ca: Authority::new("others") }
+    }
+
+    fn issue(&self, names: &[&'static str]) -> Identity {
+        let sans: Vec<San> = names.iter().map(|name| San::Dns(name)).collect();
+        self.ca.issue(&Leaf::server().sans(&sans))
+    }
+
+    fn builder(&self, others: &[&Identity]) -> GuardBuilder {
+        let mut config = format!("{TLS}{}proxy:\n  certificates:\n", scraper());
+        let mut builder = GuardBuilder::new().tls(&self.own);
+        for (index, other) in others.iter().enumerate() {
+            config.push_str(&format!("  - {{cert_file: {index}.crt, key_file: {index}.key}}\n"));
+            builder = builder.file(&format!("{index}.crt"), other.chain_pem());
+            builder = builder.file(&format!("{index}.key"), other.key_pem());
+        }
+        builder.config(config)
+    }
+}
+
+fn fingerprint(certificate: &openssl::x509::X509Ref) -> Vec<u8> {
+    certificate.digest(openssl::hash::MessageDigest::sha256()).unwrap().to_vec()
+}
+
+/// Of what a client gets that asks for this name.
+fn shown(guard: &Guard, name: Option<&str>) -> Vec<u8> {
+    let mut builder = openssl::ssl::SslConnector::builder(openssl::ssl::SslMethod::tls()).unwrap();
+    builder.set_verify(openssl::ssl::SslVerifyMode::NONE);
+    let mut configuration = builder.build().configure().unwrap();
+    configuration.set_verify_hostname(false);
+    configuration.set_use_server_name_indication(name.is_some());
+    let socket = wire::tcp(guard.port()).unwrap();
+    let stream = configuration.connect(name.unwrap_or("unused"), socket).unwrap();
+    fingerprint(&stream.ssl().peer_certificate().unwrap())
+}
+
+#[test]
+fn each_name_has_its_certificate() {
+    let site = Site::new();
+    let [one, wild] = [site.issue(&["one.example", "uno.example"]), site.issue(&["*.example"])];
+    let guard = site.builder(&[&one, &wild]).start();
+    let [own, one, wild] = [&site.own.identity, &one, &wild].map(|it| fingerprint(&it.cert));
+    for (name, expected) in [
+        (None, &own),
+        (Some("localhost"), &own),
+        (Some("one.example"), &one),
+        (Some("UNO.example"), &one),
+        (Some("two.example"), &wild),
+        (Some("a.two.example"), &own),
+        (Some("elsewhere.test"), &own),
+    ] {
+        assert_eq!(&shown(&guard, name), expected, "{name:?}");
+    }
+}
+
+#[test]
+fn each_is_renewed_by_itself() {
+    let site = Site::new();
+    let first = site.issue(&["one.example"]);
+    let guard = site.builder(&[&first]).start();
+    assert_eq!(shown(&guard, Some("one.example")), fingerprint(&first.cert));
+    let next = site.issue(&["one.example"]);
+    guard.replace("0.key", next.key_pem());
+    guard.replace("0.crt", next.chain_pem());
+    guard.wait_generation(2);
+    assert_eq!(shown(&guard, Some("one.example")), fingerprint(&next.cert));
+    assert_eq!(shown(&guard, None), fingerprint(&site.own.identity.cert));
+}
+
+#[test]
+fn what_cannot_be_chosen_is_refused() {
+    let site = Site::new();
+    let nameless = site.ca.issue(&Leaf::client().sans(&[]));
+    let failed = site.builder(&[&nameless]).fail_to_start().expect_code(1);
+    assert!(failed.stderr.contains("no DNS name"), "{failed}");
+    let [one, two] = [site.issue(&["one.example"]), site.issue(&["two.example"])];
+    let builder = site.builder(&[&one]).file("0.key", two.key_pem());
+    let failed = builder.fail_to_start().expect_code(1);
+    assert!(failed.stderr.contains("web.yml:8: error: proxy.certificates.key_file"), "{failed}");
+    let plain = "proxy:\n  certificates: [{cert_file: a, key_file: b}]\n";
+    let failed = GuardBuilder::new().config(plain).fail_to_start().expect_code(1);
+    assert!(failed.stderr.contains("there is no TLS"), "{failed}");
+}
