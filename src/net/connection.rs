@@ -48,6 +48,9 @@ impl Shown {
     }
 }
 
+/// So many times that without a byte taken, three seconds, and the client is gone.
+const MOST_STUCK: u32 = 12;
+
 /// Who is at the other end; the same for every request of a connection.
 #[derive(Debug)]
 pub struct Peer {
@@ -231,6 +234,7 @@ async fn serve_http2<A>(
     gate.deadline().arm(limits.header_timeout);
     let (streams, open) = watch::channel(0);
     let backlog = gate.backlog();
+    let unacknowledged = gate.unacknowledged();
     let connection = Arc::new(Http2Connection {
         app: Arc::clone(app),
         streams,
@@ -242,7 +246,7 @@ async fn serve_http2<A>(
     });
     tokio::select! {
         _ = connection.process_new(Box::new(gate), shutdown) => {}
-        () = over(open.clone(), &backlog, shutdown.clone()) => {}
+        () = over(open.clone(), &backlog, unacknowledged, shutdown.clone()) => {}
         () = idle(open, limits.idle_timeout) => {}
     }
 }
@@ -250,14 +254,26 @@ async fn serve_http2<A>(
 /// Until the guard stops, no stream is open any more and the client has taken what there was: the
 /// last of it waits in the engine after its stream has ended. The engine's own end waits for the
 /// client to acknowledge GOAWAY, which one that is gone never does.
-async fn over(mut open: watch::Receiver<usize>, backlog: &AtomicBool, mut shutdown: ShutdownWatch) {
+///
+/// A socket that is closed while the client has yet to get something loses it as soon as the client
+/// says anything more.
+async fn over(
+    mut open: watch::Receiver<usize>,
+    backlog: &AtomicBool,
+    unacknowledged: impl Fn() -> usize,
+    mut shutdown: ShutdownWatch,
+) {
     if shutdown.wait_for(|stop| *stop).await.is_err() {
         return;
     }
+    let (mut before, mut stuck) = (usize::MAX, 0);
     loop {
         tokio::time::sleep(GOAWAY_LINGER).await;
         let quiet = *open.borrow() == 0;
-        if quiet && !backlog.load(Ordering::Relaxed) {
+        let left = unacknowledged();
+        stuck = if left < before { 0 } else { stuck + 1 };
+        before = left;
+        if quiet && !backlog.load(Ordering::Relaxed) && (left == 0 || stuck > MOST_STUCK) {
             return;
         }
         if open.wait_for(|open| *open == 0).await.is_err() {
@@ -270,8 +286,8 @@ async fn over(mut open: watch::Receiver<usize>, backlog: &AtomicBool, mut shutdo
 async fn idle(mut open: watch::Receiver<usize>, idle_timeout: Duration) {
     // The sender lives as long as the connection.
     while open.wait_for(|open| *open == 0).await.is_ok() {
-        let begun = open.wait_for(|open| *open > 0);
-        if tokio::time::timeout(idle_timeout, begun).await.is_err() {
+        // Also one that has ended since.
+        if tokio::time::timeout(idle_timeout, open.changed()).await.is_err() {
             return;
         }
     }

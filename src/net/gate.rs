@@ -6,6 +6,7 @@
 //! connection holds no buffer at all.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadline::Deadline;
 use super::head::{self, BodyFraming, Head};
-use super::io::SocketIo;
+use super::io::{SocketIo, unacknowledged};
 
 /// Read at a time while looking for the end of a head; on the stack, so that waiting holds none.
 const HEAD_READ: usize = 4096;
@@ -114,6 +115,15 @@ impl Gate {
             Transport::Plain(io) => Arc::clone(&io.backlog),
             Transport::Tls(tls) => Arc::clone(&tls.get_ref().backlog),
         }
+    }
+
+    /// How many bytes the kernel has yet to deliver, for as long as the gate lives.
+    pub fn unacknowledged(&self) -> impl Fn() -> usize + use<> {
+        let fd = match &self.transport {
+            Transport::Plain(io) => io.as_raw_fd(),
+            Transport::Tls(tls) => tls.get_ref().as_raw_fd(),
+        };
+        move || unacknowledged(fd)
     }
 
     /// Whether bytes of a request have come already.

@@ -2,6 +2,7 @@
 //! a limit on how long a peer may refuse to read, and buffers that exist only while in use.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,6 +111,24 @@ impl SocketIo {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
         self.write_alarm.poll_at(since + self.write_timeout, cx)
     }
+}
+
+impl AsRawFd for SocketIo {
+    fn as_raw_fd(&self) -> RawFd {
+        match &self.socket {
+            AcceptedSocket::Tcp(socket) => socket.as_raw_fd(),
+            AcceptedSocket::Unix(socket) => socket.as_raw_fd(),
+        }
+    }
+}
+
+/// What the kernel has of a socket that the peer has not acknowledged (tcp(7), SIOCOUTQ); of one that
+/// is closed, nothing.
+pub fn unacknowledged(socket: RawFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: writes one integer; a descriptor that is no socket is an error.
+    let done = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut bytes) };
+    if done == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
 impl AsyncRead for SocketIo {
