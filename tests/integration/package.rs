@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::support::process::Finished;
 use crate::support::*;
 
-/// What `cargo run --example manual` runs; cargo builds it for the tests.
+/// By cargo, since `cargo test --test integration` builds no examples.
 fn manual(directory: &Path) {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_exporter-guard"));
-    let example = binary.parent().unwrap().join("examples/manual");
-    let mut manual = process::command(example);
-    Finished::run(manual.arg(directory), directory, b"").expect_code(0);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut manual = process::command(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    manual.args(["run", "--locked", "--quiet", "--example=manual", "--"]).arg(directory);
+    Finished::run(&mut manual, root, b"").expect_code(0);
 }
 
 /// The long options in a help text.
@@ -91,7 +91,7 @@ fn package(version: &str, output: &Path) -> PathBuf {
     fs::create_dir_all(target.join("manual")).unwrap();
     manual(&target.join("manual"));
     let mut deb = process::command(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    deb.args(["deb", "--locked", "--no-build", "--no-strip", "--profile=dev"]);
+    deb.args(["deb", "--locked", "--no-build", "--no-strip", "--profile=dev", "--fast"]);
     deb.args(["--deb-version", version, "--output"]).arg(output);
     Finished::run(&mut deb, root, b"").expect_code(0);
     let found = fs::read_dir(output).unwrap().map(|entry| entry.unwrap().path());
@@ -127,6 +127,14 @@ fn the_package_is_installed_upgraded_and_removed() {
     let mut installed = process::command(root.path(FILES[0]));
     let version = Finished::run(installed.arg("--version"), root.0.path(), b"").expect_code(0);
     assert!(version.stdout.starts_with("exporter-guard "), "{version}");
+    // The very units that systemd-analyze is asked about elsewhere: it verifies none in a root
+    // that holds nothing else.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    for unit in ["exporter-guard.service", "exporter-guard.socket", "exporter-guard@.service"] {
+        let place = root.path("usr/lib/systemd/system").join(unit);
+        let [installed, own] = [place, source.join(unit)].map(|path| fs::read(path).unwrap());
+        assert!(installed == own, "{unit}");
+    }
     // Not started before it is configured.
     assert!(!root.path("etc/systemd/system/multi-user.target.wants").exists());
 
