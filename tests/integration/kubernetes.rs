@@ -197,6 +197,21 @@ fn what_refers_to_another_refers_to_one_that_is_there() {
     assert_eq!(endpoint["port"], Pod::new().guard["ports"][0]["name"]);
 }
 
+/// Prometheus refuses a certificate without the name that it asks for.
+#[test]
+fn the_certificate_has_the_names_that_are_asked_for() {
+    let certificate = items(&manifest("certificate.yaml")["spec"]["dnsNames"]);
+    let endpoint = manifest("podmonitor.yaml")["spec"]["podMetricsEndpoints"][0].clone();
+    let discovery = manifest("scrapeconfig.yaml")["spec"]["httpSDConfigs"][0].clone();
+    let url: http::Uri = text(&discovery["url"]).parse().unwrap();
+    for name in [&text(&endpoint["tlsConfig"]["serverName"]), url.host().unwrap()] {
+        assert!(certificate.contains(&name.into()), "{name}: {certificate:?}");
+    }
+    let service = manifest("gateway-service.yaml")["metadata"].clone();
+    let address = format!("{}.{}.svc", text(&service["name"]), text(&service["namespace"]));
+    assert_eq!(url.host(), Some(address.as_str()));
+}
+
 /// The example of a gateway is one that `check` knows nothing against.
 #[test]
 fn the_gateway_of_the_manifests_is_understood() {
