@@ -106,7 +106,9 @@ fn routing(c: &mut Criterion) {
         c.bench_function(&format!("routing/{count} routes"), |b| {
             b.iter(|| {
                 let host = black_box("a.example:9443");
-                assert!(routes.find(host, black_box("/exporters/0/metrics")).is_some());
+                assert!(
+                    routes.find(":9443", host, None, black_box("/exporters/0/metrics")).is_some()
+                );
             });
         });
     }
@@ -135,7 +137,12 @@ fn request(c: &mut Criterion) {
     runtime.spawn(async move {
         let (socket, address) = listener.accept().await;
         let io = SocketIo::new(socket, limits.write_timeout);
-        let peer = Arc::new(Peer::new(address, None, Arc::clone(&io.deadline)));
+        let peer = Arc::new(Peer::new(
+            Arc::clone(&listener.name),
+            address,
+            None,
+            Arc::clone(&io.deadline),
+        ));
         let transport = establish(io, None).await.expect("plaintext");
         connection::serve(&engine, transport, peer, &limits, &stopping).await;
     });

@@ -12,7 +12,7 @@ use openssl::hash::MessageDigest;
 use openssl::x509::X509Ref;
 
 use crate::auth::{PublicPaths, Tokens, Users};
-use crate::config::{ClientCertificate, Config, Finding, Limits, Severity, Tls};
+use crate::config::{ClientAuth, Config, Finding, Limits, PerListener, Severity, Tls};
 use crate::load::Loaded;
 use crate::rate_limit::RateLimiter;
 use crate::routing::Routes;
@@ -24,7 +24,7 @@ pub struct Snapshot {
     /// 1 at start, one more with every reload.
     pub generation: u64,
     pub config: Config,
-    pub tls: Option<TlsSnapshot>,
+    pub tls: PerListener<Option<TlsSnapshot>>,
     pub users: Users,
     pub tokens: Tokens,
     pub public_paths: PublicPaths,
@@ -42,10 +42,14 @@ pub struct TlsSnapshot {
 }
 
 impl TlsSnapshot {
-    fn new(config: &Config, tls: &Tls, identity: &Identity) -> Result<Self, AcceptorError> {
-        let client_auth = config.handshake_client_auth();
+    fn new(
+        tls: &Tls,
+        client_auth: ClientAuth,
+        identity: &Identity,
+        http2: bool,
+    ) -> Result<Self, AcceptorError> {
         Ok(Self {
-            acceptor: Acceptor::new(tls, client_auth, identity, config.http.http2)?,
+            acceptor: Acceptor::new(tls, client_auth, identity, http2)?,
             not_after: identity.leaves().map(|leaf| Expiry::of(leaf)).min().unwrap_or_default(),
             fingerprint: identity
                 .leaves()
@@ -91,16 +95,18 @@ impl Snapshot {
             }]
         };
         let config = loaded.config;
-        let tls = match (&config.tls, &loaded.identity) {
-            (Some(tls), Some(identity)) => Some(
-                TlsSnapshot::new(&config, tls, identity)
-                    .map_err(|error| rejected(error.to_string()))?,
-            ),
-            (Some(_), None) => {
-                return Err(rejected("tls_server_config: no certificate was loaded".to_owned()));
-            }
-            (None, _) => None,
+        let tls_of = |(tls, identity): (&Option<Tls>, &Option<Identity>)| {
+            let Some(tls) = tls else { return Ok(None) };
+            let place = &tls.place;
+            let identity =
+                identity.as_ref().ok_or_else(|| format!("{place}: no certificate was loaded"))?;
+            let client_auth = config.in_handshake(tls.client_auth);
+            TlsSnapshot::new(tls, client_auth, identity, config.http.http2)
+                .map(Some)
+                .map_err(|error| format!("{place}.{error}"))
         };
+        let tls = config.tls.zip(&loaded.identities).map(tls_of);
+        let tls = tls.transpose().map_err(rejected)?;
         let headers = config
             .http
             .headers
@@ -111,7 +117,7 @@ impl Snapshot {
         Ok(Self {
             generation: previous.map_or(1, |previous| previous.generation + 1),
             users: Users::new(&config.users, previous.map(|previous| &previous.users)),
-            tokens: Tokens::new(&config.proxy.tokens),
+            tokens: Tokens::new(&config.proxy.tokens, previous.map(|previous| &previous.tokens)),
             public_paths: PublicPaths::new(&config.proxy.public_paths),
             routes: config.proxy.routes.as_ref().map(|routes| {
                 let previous = previous.and_then(|previous| previous.routes.as_ref());
@@ -131,17 +137,22 @@ impl Snapshot {
         &self.config.proxy.limits
     }
 
+    /// Of one listener.
+    pub fn tls(&self, listener: &str) -> Option<&TlsSnapshot> {
+        self.tls.of(listener).as_ref()
+    }
+
+    pub fn has_tls(&self) -> bool {
+        self.tls.iter().any(Option::is_some)
+    }
+
     pub fn http2(&self) -> bool {
-        self.tls.is_some() && self.config.http.http2
+        self.has_tls() && self.config.http.http2
     }
 
-    /// What every new client must show in its handshake.
-    pub fn client_certificate(&self) -> ClientCertificate {
-        self.config.client_certificate()
-    }
-
+    /// Of the certificate that ends first.
     pub fn certificate_expiry(&self) -> Option<Expiry> {
-        self.tls.as_ref().map(|tls| tls.not_after)
+        self.tls.iter().flatten().map(|tls| tls.not_after).min()
     }
 }
 

@@ -12,9 +12,10 @@ pub fn web_config(text: &[u8]) {
     let is_break = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let lines = String::from_utf8_lossy(text).replace("\r\n", "\n").matches(is_break).count() + 1;
     match load::complete(config::parse(path, text.to_vec())) {
-        Ok(Loaded { config, identity, warnings, .. }) => {
+        Ok(Loaded { config, identities, warnings, .. }) => {
             assert_eq!(errors(&warnings), 0, "{warnings:?}");
-            assert_eq!(identity.is_some(), config.tls.is_some());
+            let pairs = identities.zip(&config.tls);
+            assert!(pairs.iter().all(|(identity, tls)| identity.is_some() == tls.is_some()));
             check_lines(&warnings, lines);
             check(&config);
         }
@@ -44,7 +45,7 @@ fn check(config: &Config) {
     }
     assert_eq!(Users::new(&config.users, None).len(), config.users.len(), "a user came twice");
     assert!(config.users.is_empty() || !config.declared.users_explicitly_none);
-    assert!(config.tls.is_none() || !config.declared.tls_explicitly_off);
+    assert!(config.tls.all.is_none() || !config.declared.tls_explicitly_off);
 
     for (name, value) in &config.http.headers {
         assert!(!value.contains(|c: char| c.is_control()), "{name}");

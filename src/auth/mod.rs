@@ -7,6 +7,7 @@ mod attempts;
 mod basic;
 mod bcrypt_hash;
 mod caller;
+mod known;
 mod policy;
 mod tokens;
 mod users;

@@ -1,22 +1,79 @@
 //! Bearer tokens (RFC 6750), known by their hashes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::known::{Known, keyed_digest};
 use super::verifier::Verifier;
-use super::{Denial, Origin};
-use crate::config::Token;
+use super::{Denial, Digest, Origin};
+use crate::config::{PasswordHash, Token, TokenHash};
 
 const SCHEME: &[u8] = b"bearer ";
 
+/// bcrypt reads no more: two tokens that begin alike would be one.
+const BCRYPT_READS: usize = 72;
+
 /// Every token of one snapshot.
-#[derive(Debug, Default)]
-pub struct Tokens(HashMap<[u8; 32], String>);
+#[derive(Default)]
+pub struct Tokens {
+    by_sha256: HashMap<[u8; 32], String>,
+    /// Nothing tells which one a token belongs to: each is tried.
+    bcrypt: Arc<Vec<Slow>>,
+}
+
+#[derive(Clone)]
+struct Slow {
+    name: String,
+    cost: u32,
+    hash: Arc<Known>,
+}
+
+impl Slow {
+    fn new(name: &str, hash: &PasswordHash, previous: Option<&Tokens>) -> Self {
+        let mut before = previous.into_iter().flat_map(|previous| previous.bcrypt.iter());
+        let before = before.find(|slow| slow.name == name && slow.hash.text() == hash.as_str());
+        before.cloned().unwrap_or_else(|| Self {
+            name: name.to_owned(),
+            cost: hash.cost(),
+            hash: Arc::new(Known::new(hash)),
+        })
+    }
+
+    fn digest(&self, token: &[u8]) -> Digest {
+        keyed_digest(self.name.as_bytes(), self.hash.text(), token)
+    }
+
+    fn remembers(&self, token: &[u8]) -> bool {
+        self.hash.remembers(&self.digest(token))
+    }
+
+    fn verify(&self, token: &[u8]) -> bool {
+        self.hash.verify(token, self.digest(token), self.cost)
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tokens({})", self.by_sha256.len() + self.bcrypt.len())
+    }
+}
 
 impl Tokens {
-    pub fn new(tokens: &[Token]) -> Self {
-        Self(tokens.iter().map(|token| (token.sha256, token.name.clone())).collect())
+    /// Those whose hash did not change need not be checked anew.
+    pub fn new(tokens: &[Token], previous: Option<&Self>) -> Self {
+        let mut by_sha256 = HashMap::new();
+        let mut bcrypt = Vec::new();
+        for Token { name, hash } in tokens {
+            match hash {
+                TokenHash::Sha256(digest) => {
+                    by_sha256.insert(*digest, name.clone());
+                }
+                TokenHash::Bcrypt(hash) => bcrypt.push(Slow::new(name, hash, previous)),
+            }
+        }
+        Self { by_sha256, bcrypt: Arc::new(bcrypt) }
     }
 
     /// What stands behind the scheme; `None` for another scheme.
@@ -25,8 +82,8 @@ impl Tokens {
         scheme.eq_ignore_ascii_case(SCHEME).then_some(token)
     }
 
-    /// The name of the token. Found by its hash, so that time tells nothing of other tokens; a
-    /// wrong one counts among the failures of its sender.
+    /// The name of the token. Found by a hash, so that time tells nothing of other tokens; a wrong
+    /// one counts among the failures of its sender.
     pub async fn check(
         &self,
         token: &[u8],
@@ -34,10 +91,22 @@ impl Tokens {
         origin: Origin,
     ) -> Result<&str, Denial> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(name) = self.0.get(&digest) {
+        let quick = self.by_sha256.get(&digest).map(String::as_str);
+        if let Some(name) = quick.or_else(|| self.remembered(token)) {
             return Ok(name);
         }
-        verifier.verify(digest, origin, || false).await?;
-        Err(Denial::WrongCredentials)
+        let slow = Arc::clone(&self.bcrypt);
+        let unchecked = zeroize::Zeroizing::new(token.to_vec());
+        let task = move || {
+            unchecked.len() <= BCRYPT_READS && slow.iter().any(|slow| slow.verify(&unchecked))
+        };
+        let _ = verifier.verify(digest, origin, task).await?;
+        self.remembered(token).ok_or(Denial::WrongCredentials)
+    }
+
+    /// Of those with bcrypt hashes, when it was right before.
+    fn remembered(&self, token: &[u8]) -> Option<&str> {
+        let slow = self.bcrypt.iter().find(|slow| slow.remembers(token))?;
+        Some(&slow.name)
     }
 }

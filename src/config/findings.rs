@@ -44,7 +44,11 @@ impl fmt::Display for Finding {
 
 /// Problems as they are met: places are paths, not yet lines.
 #[derive(Default)]
-pub struct Problems(Vec<(NodePath, Severity, String)>);
+pub struct Problems {
+    here: Vec<(NodePath, Severity, String)>,
+    /// Of other files that this one names.
+    elsewhere: Vec<Finding>,
+}
 
 impl Problems {
     pub fn error(&mut self, node: &Node, message: impl Into<String>) {
@@ -52,15 +56,16 @@ impl Problems {
     }
 
     pub fn error_at(&mut self, path: &NodePath, message: impl Into<String>) {
-        self.0.push((path.clone(), Severity::Error, message.into()));
-    }
-
-    pub fn messages(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(_, _, message)| message.as_str())
+        self.here.push((path.clone(), Severity::Error, message.into()));
     }
 
     pub fn warning(&mut self, node: &Node, message: impl Into<String>) {
-        self.0.push((node.path.clone(), Severity::Warning, message.into()));
+        self.here.push((node.path.clone(), Severity::Warning, message.into()));
+    }
+
+    /// What was found in a file that this one names.
+    pub fn of_file(&mut self, findings: Findings) {
+        self.elsewhere.extend(findings.into_sorted());
     }
 }
 
@@ -79,11 +84,12 @@ impl Findings {
     pub(super) fn from_problems(file: &Path, document: Document, problems: Problems) -> Self {
         let mut findings = Self::new(file, Some(document));
         // Errors first, so that they have their lines.
-        let mut problems = problems;
-        problems.0.sort_by_key(|(_, severity, _)| *severity);
-        for (path, severity, message) in problems.0 {
+        let Problems { mut here, elsewhere } = problems;
+        here.sort_by_key(|(_, severity, _)| *severity);
+        for (path, severity, message) in here {
             findings.push(&path, severity, message);
         }
+        findings.list.extend(elsewhere);
         findings
     }
 
@@ -109,9 +115,10 @@ impl Findings {
         self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// In the order of their lines.
+    /// In the order of their lines, those of other files last.
     pub fn into_sorted(mut self) -> Vec<Finding> {
-        self.list.sort_by_key(|finding| finding.line);
+        let place = |of: &Finding| (of.file != self.file, of.file.clone(), of.line);
+        self.list.sort_by_cached_key(place);
         self.list
     }
 }

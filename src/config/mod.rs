@@ -7,9 +7,12 @@
 
 mod document;
 pub mod duration;
+mod file;
+mod file_pattern;
 mod findings;
 mod http;
 mod node;
+mod per_listener;
 mod proxy;
 mod rate_limit;
 mod secret;
@@ -19,9 +22,11 @@ mod users;
 
 use std::path::Path;
 
+pub use self::file_pattern::FilePattern;
 pub use self::findings::{Finding, Findings, Severity};
 pub use self::http::Http;
-pub use self::proxy::{Certificate, Limits, Proxy, Token, routes};
+pub use self::per_listener::PerListener;
+pub use self::proxy::{Certificate, Limits, Proxy, Token, TokenHash, routes};
 pub use self::rate_limit::RateLimit;
 pub use self::secret::Secret;
 pub use self::sources::Sources;
@@ -37,7 +42,7 @@ use self::proxy::Others;
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `None`: plaintext.
-    pub tls: Option<Tls>,
+    pub tls: PerListener<Option<Tls>>,
     pub http: Http,
     /// Empty: no authentication by password.
     pub users: Vec<User>,
@@ -47,31 +52,33 @@ pub struct Config {
     pub declared: Declared,
 }
 
-/// What the file says in so many words of a protection that is off: an empty section (`{}`), an
-/// empty list, a type. What is absent or null says nothing.
+/// What the file says in so many words of a protection that is off: an empty section (`{}`). What is
+/// absent or null says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
     pub tls_explicitly_off: bool,
     pub users_explicitly_none: bool,
-    /// The file has this key.
-    pub client_auth_type: bool,
-    /// The file has this key.
-    pub client_allowed_sans: bool,
 }
 
 impl Config {
-    /// What every client must show before its first request that is not for a public path.
-    pub fn client_certificate(&self) -> ClientCertificate {
-        self.tls.as_ref().map_or(ClientCertificate::Optional, |tls| tls.client_auth.certificate())
+    /// What every client of a listener must show before its first request that is not for a public
+    /// path.
+    pub fn client_certificate(&self, listener: &str) -> ClientCertificate {
+        self.client_auth(listener).certificate()
     }
 
     /// What the handshake asks for. Where some paths are public it insists on nothing: each request
     /// does.
-    pub fn handshake_client_auth(&self) -> ClientAuth {
-        match self.tls.as_ref().map_or(ClientAuth::None, |tls| tls.client_auth) {
-            demanding if self.proxy.has_public_paths() => demanding.asking(),
-            client_auth => client_auth,
-        }
+    pub fn handshake_client_auth(&self, listener: &str) -> ClientAuth {
+        self.in_handshake(self.client_auth(listener))
+    }
+
+    pub fn in_handshake(&self, demanded: ClientAuth) -> ClientAuth {
+        if self.proxy.has_public_paths() { demanded.asking() } else { demanded }
+    }
+
+    fn client_auth(&self, listener: &str) -> ClientAuth {
+        self.tls.of(listener).as_ref().map_or(ClientAuth::None, |tls| tls.client_auth)
     }
 }
 
@@ -79,16 +86,17 @@ impl Config {
 pub struct Reading {
     /// `None` when there is an error among the findings.
     pub config: Option<Config>,
-    /// The TLS section when it could be read, also when another section is broken, so that the
-    /// problems of its material can be reported along with the others.
-    pub tls: Option<Tls>,
+    /// The TLS sections that could be read, also when another section is broken, so that the
+    /// problems of their material can be reported along with the others.
+    pub tls: PerListener<Option<Tls>>,
     pub findings: Findings,
     pub sources: Sources,
 }
 
+const TLS: &str = "tls_server_config";
+
 /// The sections of the file, for messages.
-const SECTIONS: [&str; 5] =
-    ["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit", "proxy"];
+const SECTIONS: [&str; 5] = [TLS, "http_server_config", "basic_auth_users", "rate_limit", "proxy"];
 
 /// Read the file and every file it names.
 pub fn read(path: &Path) -> Reading {
@@ -113,7 +121,7 @@ fn parse_as(path: &Path, text: Vec<u8>, sources: Sources) -> Reading {
         Err(error) => {
             let mut findings = Findings::new(path, None);
             findings.push_at_line(error.line, &error.message);
-            Reading { config: None, tls: None, findings, sources }
+            Reading { config: None, tls: PerListener::default(), findings, sources }
         }
     }
 }
@@ -121,16 +129,16 @@ fn parse_as(path: &Path, text: Vec<u8>, sources: Sources) -> Reading {
 fn unreadable(path: &Path, sources: Sources, message: &str) -> Reading {
     let mut findings = Findings::new(path, None);
     findings.push_at_line(None, message);
-    Reading { config: None, tls: None, findings, sources }
+    Reading { config: None, tls: PerListener::default(), findings, sources }
 }
 
 fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) -> Reading {
     let mut problems = Problems::default();
     let root = root.section("", &SECTIONS, &mut problems);
-    let tls_node = root.get("tls_server_config");
+    let tls_node = root.get(TLS);
     let users_node = root.get("basic_auth_users");
     let http = Http::validate(root.get("http_server_config"), &mut problems);
-    let tls = Tls::validate(tls_node, http.http2, &mut sources, &mut problems);
+    let tls = Tls::validate(tls_node, TLS, http.http2, &mut sources, &mut problems);
     let users = users::validate(users_node, &mut problems);
     if !users.is_empty() && tls.is_off() {
         let node = users_node.expect("there are users");
@@ -138,17 +146,14 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
             .warning(node, "basic_auth_users: without TLS, passwords cross the network in clear");
     }
     let rate_limit = RateLimit::validate(root.get("rate_limit"), &mut problems);
-    let client_auth = tls.client_auth();
-    let others = Others { users: &users, client_auth, tls: !tls.is_off() };
-    let proxy = Proxy::validate(root.get("proxy"), &others, &mut sources, &mut problems);
+    let others = Others { users: &users, http2: http.http2 };
+    let (proxy, tls) =
+        Proxy::validate(root.get("proxy"), tls, &others, &mut sources, &mut problems);
     let declared = Declared {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
         users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
-        client_auth_type: tls_node.is_some_and(|node| node.has("client_auth_type")),
-        client_allowed_sans: tls_node.is_some_and(|node| node.has("client_allowed_sans")),
     };
     let findings = Findings::from_problems(path, document, problems);
-    let tls = tls.into_option();
     let config = (!findings.has_errors()).then(|| Config {
         tls: tls.clone(),
         http,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::file_pattern::FilePattern;
 use super::secret::Secret;
 
 /// No certificate bundle is this large; a device or a runaway file is.
@@ -15,11 +16,12 @@ const MAX_FILE_SIZE: u64 = 16 * 1024 * 1024;
 pub struct Sources {
     web_config: PathBuf,
     files: Vec<(PathBuf, Option<[u8; 32]>)>,
+    patterns: Vec<FilePattern>,
 }
 
 impl Sources {
     pub(super) fn new(web_config: &Path) -> Self {
-        Self { web_config: web_config.to_owned(), files: Vec::new() }
+        Self { web_config: web_config.to_owned(), files: Vec::new(), patterns: Vec::new() }
     }
 
     /// Read a file and remember it. The error is for the user.
@@ -28,6 +30,18 @@ impl Sources {
         let digest = result.as_ref().ok().map(|content| Sha256::digest(content).into());
         self.files.push((path.to_owned(), digest));
         result.map(Secret::new).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    }
+
+    /// The files of a pattern at this time.
+    pub(super) fn find(&mut self, pattern: FilePattern) -> Result<Vec<PathBuf>, String> {
+        let result = match pattern.single() {
+            Some(file) => Ok(vec![file]),
+            None => pattern
+                .files()
+                .map_err(|error| format!("cannot read {}: {error}", pattern.directory().display())),
+        };
+        self.patterns.push(pattern);
+        result
     }
 
     /// The directory that relative paths are relative to.
@@ -41,6 +55,10 @@ impl Sources {
 
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|(path, _)| path.as_path())
+    }
+
+    pub fn patterns(&self) -> &[FilePattern] {
+        &self.patterns
     }
 
     /// Tells one set of contents from another, over each path and whether it could be read.

@@ -79,7 +79,7 @@ fn cost_warning(cost: u32) -> Option<&'static str> {
 impl PasswordHash {
     /// Accepts what the exporter-toolkit accepts: `$2$` or `$2a$` `$2b$` `$2x$` `$2y$`, a cost of 4
     /// to 31, and at least the length of a hash.
-    fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.len() < SHORTEST {
             return Err("too short for a bcrypt hash");
         }

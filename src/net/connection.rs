@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use openssl::ssl::SslRef;
+use openssl::ssl::{NameType, SslRef};
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -36,15 +36,18 @@ const GOAWAY_LINGER: Duration = Duration::from_millis(250);
 pub struct Shown {
     certificate: ClientCertificate,
     names: Option<ClientNames>,
+    /// What it called the guard (SNI, RFC 6066 section 3).
+    server_name: Option<Box<str>>,
 }
 
 impl Shown {
     pub fn of(ssl: &SslRef, client_auth: ClientAuth) -> Self {
+        let server_name = ssl.servername(NameType::HOST_NAME).map(Into::into);
         let Some(leaf) = ssl.peer_certificate() else {
-            return Self { certificate: ClientCertificate::Optional, names: None };
+            return Self { certificate: ClientCertificate::Optional, names: None, server_name };
         };
         let names = client_auth.verifies().then(|| ClientNames::of(&leaf));
-        Self { certificate: client_auth.given(), names }
+        Self { certificate: client_auth.given(), names, server_name }
     }
 }
 
@@ -54,6 +57,8 @@ const MOST_STUCK: u32 = 12;
 /// Who is at the other end; the same for every request of a connection.
 #[derive(Debug)]
 pub struct Peer {
+    /// By which it has come, as `--web.listen-address` has it.
+    pub listener: Arc<str>,
     /// `None` on a unix socket.
     pub address: Option<SocketAddr>,
     /// `None`: plaintext.
@@ -65,8 +70,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(address: Option<SocketAddr>, tls: Option<Shown>, head: Arc<Deadline>) -> Self {
-        Self { address, tls: tls.map(Arc::new), head, body: Deadline::new() }
+    pub fn new(
+        listener: Arc<str>,
+        address: Option<SocketAddr>,
+        tls: Option<Shown>,
+        head: Arc<Deadline>,
+    ) -> Self {
+        Self { listener, address, tls: tls.map(Arc::new), head, body: Deadline::new() }
     }
 
     pub fn certificate(&self) -> ClientCertificate {
@@ -78,6 +88,11 @@ impl Peer {
         self.tls.as_ref()?.names.as_ref()
     }
 
+    /// What the client called the guard when it connected.
+    pub fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name.as_deref()
+    }
+
     /// To be called once the whole body of a request has come.
     pub fn body_ended(&self) {
         self.body.disarm();
@@ -85,6 +100,7 @@ impl Peer {
 
     fn for_stream(&self) -> Self {
         Self {
+            listener: Arc::clone(&self.listener),
             address: self.address,
             tls: self.tls.clone(),
             head: Arc::clone(&self.head),

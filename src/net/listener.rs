@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -107,7 +108,7 @@ impl Bound {
             BoundSocket::Tcp(socket) => AsyncSocket::Tcp(TcpListener::from_std(socket)?),
             BoundSocket::Unix(socket) => AsyncSocket::Unix(UnixListener::from_std(socket)?),
         };
-        Ok(Listener { socket, name: self.name })
+        Ok(Listener { socket, name: self.name.into() })
     }
 }
 
@@ -148,7 +149,7 @@ fn bind_any(port: u16) -> io::Result<Bound> {
 pub struct Listener {
     socket: AsyncSocket,
     /// As the command line gives it.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 enum AsyncSocket {

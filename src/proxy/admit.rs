@@ -66,7 +66,7 @@ impl Asked<'_> {
         if !self.request.raw_path_is_utf8() || is_plain(path).is_err() {
             return Err(Refusal::AmbiguousPath);
         }
-        let route = routes.find(self.host(), path);
+        let route = routes.find(&self.peer.listener, self.host(), self.peer.server_name(), path);
         let check = |permit, route: &Arc<Route>| {
             route.check(permit, &self.request.method, path, uri.query()).map_err(Refusal::Blocked)
         };
@@ -99,7 +99,7 @@ impl Asked<'_> {
     /// What the handshake did not insist on for the sake of public paths, or of a configuration
     /// that was in force then.
     fn certified(&self) -> Result<(), Refusal> {
-        if self.peer.certificate() >= self.snapshot.client_certificate() {
+        if self.peer.certificate() >= self.snapshot.config.client_certificate(&self.peer.listener) {
             return Ok(());
         }
         Err(Refusal::Denied(Denial::NotCertified))
@@ -121,13 +121,19 @@ impl Asked<'_> {
             return Err(Refusal::Blocked(Blocked::Method("GET, HEAD".to_owned())));
         }
         let tls = self.peer.tls.is_some();
-        let permitted = routes.all().filter(|route| route.policy.admit(caller).is_ok());
+        let permitted = self.routes(routes).filter(|route| route.policy.admit(caller).is_ok());
         Ok(permitted.map(|route| Target::new(route, self.host(), tls)).collect())
     }
 
     /// Whether it has shown credentials, or needs none for some route.
     fn is_known(&self, routes: &Routes, caller: &Caller<'_>) -> bool {
-        caller.has_credentials() || routes.all().any(|route| route.policy.admit(caller).is_ok())
+        caller.has_credentials()
+            || self.routes(routes).any(|route| route.policy.admit(caller).is_ok())
+    }
+
+    /// Those that are reached by the listener that was asked.
+    fn routes<'r>(&self, routes: &'r Routes) -> impl Iterator<Item = &'r Arc<Route>> {
+        routes.on(&self.peer.listener)
     }
 
     fn origin(&self) -> Origin {

@@ -13,7 +13,7 @@ pub fn log(old: &Snapshot, new: &Snapshot) {
         changed = describe(old, new),
         cert_not_after_old = expiry(old).unwrap_or_default(),
         cert_not_after = expiry(new).unwrap_or_default(),
-        tls = new.tls.is_some(),
+        tls = new.has_tls(),
         http2 = new.http2(),
         users = new.users.len(),
         "Reloaded web configuration"
@@ -31,8 +31,8 @@ fn describe(old: &Snapshot, new: &Snapshot) -> String {
     let (a, b): (&Config, &Config) = (&old.config, &new.config);
     let parts = [
         ("users", a.users != b.users),
-        ("certificate", certificate(old) != certificate(new)),
-        ("tls", !same_tls_rules(a.tls.as_ref(), b.tls.as_ref())),
+        ("certificate", certificates(old) != certificates(new)),
+        ("tls", !same_tls_rules(a, b)),
         ("http2", a.http.http2 != b.http.http2),
         ("headers", a.http.headers != b.http.headers),
         ("rate_limit", a.rate_limit != b.rate_limit),
@@ -43,14 +43,16 @@ fn describe(old: &Snapshot, new: &Snapshot) -> String {
     if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") }
 }
 
-fn certificate(snapshot: &Snapshot) -> Option<&[u8]> {
-    snapshot.tls.as_ref().map(TlsSnapshot::fingerprint)
+fn certificates(snapshot: &Snapshot) -> Vec<&[u8]> {
+    snapshot.tls.iter().flatten().map(TlsSnapshot::fingerprint).collect()
 }
 
-fn same_tls_rules(old: Option<&Tls>, new: Option<&Tls>) -> bool {
-    match (old, new) {
+fn same_tls_rules(old: &Config, new: &Config) -> bool {
+    let names = |config: &Config| config.tls.names().map(str::to_owned).collect::<Vec<_>>();
+    let is_same = |(old, new): (&Option<Tls>, &Option<Tls>)| match (old, new) {
         (Some(old), Some(new)) => old.has_same_rules(new),
         (None, None) => true,
         _ => false,
-    }
+    };
+    names(old) == names(new) && old.tls.zip(&new.tls).map(is_same).iter().all(|is_same| *is_same)
 }

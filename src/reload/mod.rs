@@ -163,7 +163,7 @@ impl Worker {
         metrics: Arc<Metrics>,
         mut watcher: Watcher,
     ) -> Self {
-        watcher.follow(initial.sources.paths());
+        watcher.follow(&initial.sources);
         let seen = initial.sources.digest();
         let Initial { file, listeners, .. } = initial;
         Self { file, listeners, current, metrics, watcher, seen, accepted: true, put_off: false }
@@ -249,11 +249,11 @@ impl Worker {
         self.seen = read.digest;
         let result = match read.outcome {
             Ok(loaded) => {
-                self.watcher.follow(loaded.sources.paths());
+                self.watcher.follow(&loaded.sources);
                 self.apply(loaded)
             }
             Err(rejected) => {
-                self.watcher.follow(rejected.sources.paths());
+                self.watcher.follow(&rejected.sources);
                 Err(rejected.findings)
             }
         };

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::config::{FilePattern, Sources};
+
 /// Links followed before a path counts as a loop, as the kernel has it (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
@@ -20,6 +22,8 @@ pub struct Watcher {
     directories: BTreeSet<PathBuf>,
     /// Every name on the way to a watched file, links included.
     names: HashSet<PathBuf>,
+    /// Whose files may come and go.
+    patterns: Vec<FilePattern>,
     /// Files with writes that no close has followed yet, since when.
     open: HashMap<PathBuf, Instant>,
 }
@@ -35,20 +39,43 @@ impl Watcher {
                 tracing::warn!(err = %error, "No file watches, changes are found by the content check alone");
             })
             .ok();
-        Self { notify, directories: BTreeSet::new(), names: HashSet::new(), open: HashMap::new() }
+        Self {
+            notify,
+            directories: BTreeSet::new(),
+            names: HashSet::new(),
+            patterns: Vec::new(),
+            open: HashMap::new(),
+        }
     }
 
     /// Watch these files from now on, and no others.
-    pub fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
+    pub fn follow(&mut self, sources: &Sources) {
         let mut names = HashSet::new();
-        for file in files {
+        for file in sources.paths() {
             resolve(file, &mut names);
         }
-        let directories =
+        for pattern in sources.patterns() {
+            resolve(pattern.directory(), &mut names);
+        }
+        let mut directories: BTreeSet<PathBuf> =
             names.iter().filter_map(|name| name.parent()).map(Path::to_owned).collect();
+        let holding = |pattern: &FilePattern| std::path::absolute(pattern.directory());
+        directories.extend(sources.patterns().iter().flat_map(holding));
         self.watch(directories);
         self.names = names;
-        self.open.retain(|path, _| self.names.contains(path));
+        self.patterns = sources.patterns().to_vec();
+        let mut open = std::mem::take(&mut self.open);
+        open.retain(|path, _| self.is_ours(path));
+        self.open = open;
+    }
+
+    fn is_ours(&self, path: &Path) -> bool {
+        let is_new = |pattern: &FilePattern| {
+            pattern.matches_name(path)
+                && std::path::absolute(pattern.directory())
+                    .is_ok_and(|directory| path.parent() == Some(&*directory))
+        };
+        self.names.contains(path) || self.patterns.iter().any(is_new)
     }
 
     fn watch(&mut self, directories: BTreeSet<PathBuf>) {
@@ -81,7 +108,7 @@ impl Watcher {
         let ours: Vec<&PathBuf> = event
             .paths
             .iter()
-            .filter(|path| self.names.contains(*path) || self.directories.contains(*path))
+            .filter(|path| self.is_ours(path) || self.directories.contains(*path))
             .collect();
         if ours.is_empty() {
             return false;

@@ -1,7 +1,8 @@
 //! From a request to the route it takes, and what that route lets through.
 //!
-//! A request without a route goes nowhere. Hosts are looked up before paths, the longest prefix
-//! wins, and a lookup costs the same however many routes there are.
+//! A request without a route goes nowhere. Each listener has its routes; of those, names (of the
+//! `Host` header, then of SNI) are looked up before paths, the longest prefix wins, and a lookup costs
+//! the same however many routes there are.
 
 mod query;
 mod targets;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::auth::{self, Permit, Policy, PublicPath, PublicPaths};
+use crate::config::PerListener;
 use crate::config::routes::{self, Pattern, Prefix, Sharing};
 use crate::tls::material::UpstreamIdentity;
 use crate::upstream::{ClientTls, Replicas};
@@ -46,7 +48,8 @@ impl Route {
         previous: Option<&Routes>,
     ) -> Self {
         let before = previous.and_then(|routes| routes.named(&config.name));
-        let server_name = config.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        let server_name =
+            config.terms.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
         let tls = identity.map(|identity| Arc::new(ClientTls::new(identity, server_name)));
         Self {
             name: config.name.clone(),
@@ -55,10 +58,10 @@ impl Route {
                 tls.as_ref(),
                 before.map(|route| &route.replicas),
             ),
-            policy: Policy::new(&config.access),
-            public_paths: PublicPaths::new(&config.public_paths),
+            policy: Policy::new(&config.terms.access),
+            public_paths: PublicPaths::new(&config.terms.public_paths),
             // Each is one of a list of known ones.
-            methods: config.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+            methods: config.terms.methods.iter().filter_map(|method| method.parse().ok()).collect(),
             config: config.clone(),
         }
     }
@@ -74,8 +77,12 @@ impl Route {
         }
     }
 
+    fn is_on(&self, listener: &String) -> bool {
+        self.config.terms.listeners.is_empty() || self.config.terms.listeners.contains(listener)
+    }
+
     pub fn sharing(&self) -> Option<Sharing> {
-        self.config.sharing
+        self.config.terms.sharing
     }
 
     /// Whether nobody has to show anything.
@@ -97,7 +104,7 @@ impl Route {
             return Err(Blocked::Path);
         }
         if !self.methods.contains(method) {
-            return Err(Blocked::Method(self.config.methods.join(", ")));
+            return Err(Blocked::Method(self.config.terms.methods.join(", ")));
         }
         match &self.config.allowed_targets {
             Some(allowed) if !query::has_allowed_target(query, allowed) => Err(Blocked::Target),
@@ -107,8 +114,15 @@ impl Route {
 
     /// One line: who reaches what.
     pub fn explain(config: &routes::Route) -> String {
-        let hosts =
-            if config.hosts.is_empty() { "any host".to_owned() } else { config.hosts.join(", ") };
+        let hosts = if config.terms.hosts.is_empty() {
+            "any host".to_owned()
+        } else {
+            config.terms.hosts.join(", ")
+        };
+        let listeners = match config.terms.listeners.as_slice() {
+            [] => String::new(),
+            some => format!(" at {}", some.join(", ")),
+        };
         let outside = |path: &str| config.outside(path);
         let paths: Vec<String> = config.paths.iter().map(Pattern::as_str).map(outside).collect();
         let upstreams: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
@@ -117,22 +131,22 @@ impl Route {
             _ => String::new(),
         };
         let mut line = format!(
-            "{}: {} {} on {hosts} to {}{inside} for {}",
+            "{}: {} {} on {hosts}{listeners} to {}{inside} for {}",
             config.name,
-            config.methods.join(", "),
+            config.terms.methods.join(", "),
             paths.join(", "),
             upstreams.join(" or "),
-            auth::explain(&config.access),
+            auth::explain(&config.terms.access),
         );
-        if !config.public_paths.is_empty() {
+        if !config.terms.public_paths.is_empty() {
             let public: Vec<String> =
-                config.public_paths.iter().map(String::as_str).map(outside).collect();
+                config.terms.public_paths.iter().map(String::as_str).map(outside).collect();
             line.push_str(&format!("; for anybody {}", public.join(", ")));
         }
         if let Some(targets) = &config.allowed_targets {
             line.push_str(&format!("; only with a target of {}", targets.join(", ")));
         }
-        if let Some(Sharing { cache_for, same_for_all }) = config.sharing {
+        if let Some(Sharing { cache_for, same_for_all }) = config.terms.sharing {
             let whom = if same_for_all { "all" } else { "each user" };
             line.push_str(&format!("; answers shared among requests of {whom}"));
             if !cache_for.is_zero() {
@@ -166,46 +180,82 @@ impl Table {
     }
 }
 
-/// Every route of one snapshot.
+/// The routes of one listener.
 #[derive(Default)]
-pub struct Routes {
+struct Tables {
     all: Vec<Arc<Route>>,
     by_host: HashMap<String, Table>,
     any_host: Table,
+}
+
+impl Tables {
+    fn new<'r>(routes: impl Iterator<Item = &'r Arc<Route>>) -> Self {
+        let mut result = Self::default();
+        for route in routes {
+            for host in &route.config.terms.hosts {
+                result.by_host.entry(host.clone()).or_default().add(route);
+            }
+            if route.config.terms.hosts.is_empty() {
+                result.any_host.add(route);
+            }
+            result.all.push(Arc::clone(route));
+        }
+        result
+    }
+
+    fn find(&self, host: &str, server_name: Option<&str>, path: &str) -> Option<&Arc<Route>> {
+        let of_host = |host| self.by_host.get(&name_of(host))?.find(path);
+        let named = match self.by_host.is_empty() {
+            true => None,
+            false => of_host(host).or_else(|| of_host(server_name?)),
+        };
+        named.or_else(|| self.any_host.find(path))
+    }
+}
+
+/// Every route of one snapshot.
+pub struct Routes {
+    all: Vec<Arc<Route>>,
+    by_listener: PerListener<Tables>,
 }
 
 impl Routes {
     /// Upstreams that stay keep their connections and what is known of them.
     pub fn new(
         routes: &[routes::Route],
-        identities: &HashMap<String, UpstreamIdentity>,
+        identities: &HashMap<String, Arc<UpstreamIdentity>>,
         previous: Option<&Self>,
     ) -> Self {
-        let mut result = Self::default();
-        for config in routes {
-            let route = Arc::new(Route::new(config, identities.get(&config.name), previous));
-            for host in &config.hosts {
-                result.by_host.entry(host.clone()).or_default().add(&route);
-            }
-            if config.hosts.is_empty() {
-                result.any_host.add(&route);
-            }
-            result.all.push(route);
-        }
-        result
-    }
-
-    /// `host`: of the `Host` header, or `:authority`.
-    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
-        let of_host = match self.by_host.is_empty() {
-            true => None,
-            false => self.by_host.get(&name_of(host)),
+        let route = |config: &routes::Route| {
+            Arc::new(Route::new(config, identities.get(&config.name).map(Arc::as_ref), previous))
         };
-        of_host.and_then(|table| table.find(path)).or_else(|| self.any_host.find(path))
+        let all: Vec<Arc<Route>> = routes.iter().map(route).collect();
+        let mut named: Vec<&String> =
+            routes.iter().flat_map(|route| &route.terms.listeners).collect();
+        named.sort();
+        named.dedup();
+        let of = |name: &String| Tables::new(all.iter().filter(|route| route.is_on(name)));
+        let own = named.into_iter().map(|name| (name.clone(), of(name))).collect();
+        let everywhere = all.iter().filter(|route| route.config.terms.listeners.is_empty());
+        let by_listener = PerListener { all: Tables::new(everywhere), own };
+        Self { all, by_listener }
     }
 
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.all.iter()
+    /// `host`: of the `Host` header, or `:authority`; `server_name`: what the connection was opened
+    /// for.
+    pub fn find(
+        &self,
+        listener: &str,
+        host: &str,
+        server_name: Option<&str>,
+        path: &str,
+    ) -> Option<&Arc<Route>> {
+        self.by_listener.of(listener).find(host, server_name, path)
+    }
+
+    /// Those that are reached by this listener.
+    pub fn on(&self, listener: &str) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_listener.of(listener).all.iter()
     }
 
     fn named(&self, name: &str) -> Option<&Arc<Route>> {

@@ -21,7 +21,7 @@ impl Target {
             Some(colon) if !asked[colon..].contains(']') => colon,
             _ => asked.len(),
         };
-        let host = route.config.hosts.first().map_or(&asked[..host_end], String::as_str);
+        let host = route.config.terms.hosts.first().map_or(&asked[..host_end], String::as_str);
         let address = match &asked[host_end..] {
             "" | ":" => format!("{host}:{port}"),
             with_port => format!("{host}{with_port}"),

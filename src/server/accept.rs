@@ -38,6 +38,7 @@ enum Tls {
 /// Who was accepted, with the place it takes.
 struct Client {
     socket: AcceptedSocket,
+    listener: Arc<str>,
     address: Option<SocketAddr>,
     /// Whether it is a load balancer that is yet to say who its client is.
     proxied: bool,
@@ -113,12 +114,12 @@ impl Service {
 
     fn announce(&self, bound: Bound, name: &'static str) -> Result<Listener, String> {
         let snapshot = self.current.load();
-        let web = name == "web";
+        let tls = name == "web" && snapshot.tls(&bound.name).is_some();
         tracing::info!(
             listener = name,
             address = bound.address,
-            tls = web && snapshot.tls.is_some(),
-            http2 = web && snapshot.http2(),
+            tls,
+            http2 = tls && snapshot.http2(),
             "Listening on"
         );
         bound.listen().map_err(|error| format!("cannot listen: {error}"))
@@ -141,7 +142,8 @@ impl Service {
             };
             match place {
                 Ok(place) => {
-                    let client = Client { socket, address, proxied, place };
+                    let listener = Arc::clone(&listener.name);
+                    let client = Client { socket, listener, address, proxied, place };
                     let connection =
                         self.clone().connection(client, snapshot, Arc::clone(&app), tls);
                     self.connections.spawn(connection);
@@ -158,12 +160,12 @@ impl Service {
         A: HttpServerApp + Send + Sync + 'static,
     {
         let _open = self.metrics.connection_opened();
-        let Client { socket, mut address, proxied, mut place } = client;
+        let Client { socket, listener, mut address, proxied, mut place } = client;
         let acceptor = match tls {
             Tls::Off => None,
-            Tls::BySnapshot => snapshot.tls.as_ref().map(|tls| tls.acceptor.clone()),
+            Tls::BySnapshot => snapshot.tls(&listener).map(|tls| tls.acceptor.clone()),
         };
-        let client_auth = snapshot.config.handshake_client_auth();
+        let client_auth = snapshot.config.handshake_client_auth(&listener);
         let limits = snapshot.limits().clone();
         drop(snapshot);
         let mut io = SocketIo::new(socket, limits.write_timeout);
@@ -188,7 +190,8 @@ impl Service {
             // Nothing was asked for yet.
             () = connection::stopped(&mut stopping, deadline.start()) => return,
         };
-        let peer = |tls| Arc::new(Peer::new(address, tls, Arc::clone(&deadline)));
+        let peer =
+            |tls| Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline)));
         match transport {
             Ok(Some(transport)) => {
                 let peer = peer(transport.ssl().map(|ssl| Shown::of(ssl, client_auth)));

@@ -79,7 +79,7 @@ impl Endpoints {
              <a href=\"/-/ready\">Ready</a></p></body></html>\n",
             version = env!("CARGO_PKG_VERSION"),
             generation = snapshot.generation,
-            tls = yes_no(snapshot.tls.is_some()),
+            tls = yes_no(snapshot.has_tls()),
             http2 = yes_no(snapshot.http2()),
             users = snapshot.users.len(),
         )

@@ -44,7 +44,7 @@ pub struct AcceptorError {
 
 impl std::fmt::Display for AcceptorError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "tls_server_config.{}: OpenSSL refuses this: {}", self.key, self.cause)
+        write!(f, "{}: OpenSSL refuses this: {}", self.key, self.cause)
     }
 }
 
@@ -76,10 +76,10 @@ impl Acceptor {
         set_ciphers(&mut builder, tls)?;
         set_groups(&mut builder, &tls.curves).at("curve_preferences")?;
         let sessions = set_sessions(&mut builder).at("cert_file")?;
-        if !identity.others.is_empty() {
-            let names = Names::new(identity, &sessions)?;
-            builder.set_servername_callback(move |ssl, _| names.choose(ssl));
-        }
+        let names = Names::new(identity, &sessions)?;
+        // Also where there is one certificate: a session of TLS 1.2 keeps only a name that somebody
+        // has taken note of.
+        builder.set_servername_callback(move |ssl, _| names.choose(ssl));
         client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
         let protocols = if http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
         builder.set_alpn_select_callback(move |_, offered| {

@@ -54,10 +54,10 @@ pub struct Identity {
 
 impl Identity {
     /// `None` when there is an error among the findings.
-    pub fn read(tls: &Tls, others: &[Certificate], findings: &mut Findings) -> Option<Self> {
+    pub fn read(tls: &Tls, findings: &mut Findings) -> Option<Self> {
         let pair = Pair::read(&tls.cert, &tls.key, findings);
         let others: Vec<Option<Pair>> =
-            others.iter().map(|other| Self::other(other, findings)).collect();
+            tls.certificates.iter().map(|other| Self::other(other, findings)).collect();
         let client_cas = match &tls.client_ca {
             None => Some(Vec::new()),
             Some(material) => client_cas(material, findings),
@@ -80,7 +80,7 @@ impl Identity {
         Some(pair)
     }
 
-    /// That of `tls_server_config` first.
+    /// That of `cert_file` first.
     pub fn leaves(&self) -> impl Iterator<Item = &X509> {
         std::iter::once(&self.pair).chain(&self.others).map(|pair| &pair.leaf)
     }
@@ -241,10 +241,11 @@ fn is_past(time: &Asn1TimeRef) -> bool {
 /// Settings that cannot work with this certificate, or that mean less than they seem to.
 fn warn_about_rules(tls: &Tls, leaf: &X509Ref, findings: &mut Findings) {
     if tls.client_auth.verifies() && tls.client_ca.is_none() {
-        let message =
-            "tls_server_config.client_auth_type: without client_ca_file every certificate of the \
-                       system's public CAs passes"
-                .to_owned();
+        let message = format!(
+            "{}.client_auth_type: without client_ca_file every certificate of the system's public \
+             CAs passes",
+            tls.place
+        );
         findings.push(&tls.client_auth_path, Severity::Warning, message);
     }
     let is_rsa = leaf.public_key().is_ok_and(|key| key.id() == Id::RSA);
@@ -252,9 +253,11 @@ fn warn_about_rules(tls: &Tls, leaf: &X509Ref, findings: &mut Findings) {
     let unusable = tls12.peek().is_some()
         && tls12.all(|suite| if is_rsa { suite.needs_ecdsa() } else { suite.needs_rsa() });
     if unusable && tls.min_version < TlsVersion::Tls13 {
-        let message = "tls_server_config.cipher_suites: none works with the certificate's type of key, so no \
-                       TLS 1.2 handshake can succeed"
-            .to_owned();
+        let message = format!(
+            "{}.cipher_suites: none works with the certificate's type of key, so no TLS 1.2 handshake \
+             can succeed",
+            tls.place
+        );
         findings.push(&tls.cipher_suites_path, Severity::Warning, message);
     }
 }

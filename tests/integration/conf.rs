@@ -18,7 +18,7 @@ fn examples() -> Vec<PathBuf> {
 
 /// The relative file names that an example gives to a key.
 fn named<'a>(config: &'a str, key: &str) -> Vec<&'a str> {
-    let lines = config.lines().map(str::trim_start);
+    let lines = config.lines().map(|line| line.trim_start().trim_start_matches("- "));
     let values = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     values.map(|value| value.split(" #").next().unwrap_or_default().trim()).collect()
 }
@@ -57,6 +57,33 @@ fn check_finds_no_error_in_any_example() {
         assert_eq!(finished.code, Some(0), "{}: {finished}", example.display());
         assert!(!finished.stdout.contains("error:"), "{}: {finished}", example.display());
     }
+}
+
+/// What has a `#` right before it, or before its indentation, is no prose.
+#[test]
+fn what_the_gateway_leaves_out_works() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/gateway.yml");
+    let is_left_out = |rest: &str| !rest.starts_with(' ') || rest.starts_with("  ");
+    let whole = |line: &str| match line.trim_start().strip_prefix('#') {
+        Some(rest) if is_left_out(rest) && !rest.is_empty() => line.replacen('#', "", 1) + "\n",
+        _ => format!("{line}\n"),
+    };
+    let text: String =
+        fs::read_to_string(example).expect("an example").lines().map(whole).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("gateway.yml");
+    guard::write(&config, &text);
+    let (builder, _) = install(&config);
+    let builder = builder
+        .file("exporters.crt", Authority::new("exporters").pem())
+        .file("tokens.yml", "ci: $2y$10$qgsB1DjdRk9iNX0sU/XwT.9XeC3/6sWbHWpXBpafR2u5AVU9QqwPO\n")
+        .file("targets/a.yml", "- targets: ['node1.example:9100']\n")
+        .file("more.json", "[]");
+    let args = ["check", "--strict", "--explain", "web.yml"];
+    let said = guard::run(builder.dir(), &args).expect_code(0).stdout;
+    let lines =
+        ["secured: GET, HEAD /secured/metrics", "fleet-node1.example-9100: GET, HEAD /fleet/"];
+    assert!(lines.iter().all(|line| said.contains(line)), "{said}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! `proxy.certificates`: more certificates than the one of `tls_server_config`, chosen by the name that
-//! a client asks for (SNI, RFC 6066 section 3).
+//! `certificates`: more of them than the one of a `tls_server_config`, chosen by the name that a client
+//! asks for (SNI, RFC 6066 section 3).
 
 use super::files::Files;
 use crate::config::Material;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node};
 use crate::config::sources::Sources;
+use crate::config::tls::Outcome;
 
 const KEYS: [&str; 2] = ["cert_file", "key_file"];
 
@@ -16,8 +17,18 @@ pub struct Certificate {
     pub key: Material,
 }
 
-pub fn validate(node: &Node, sources: &mut Sources, problems: &mut Problems) -> Vec<Certificate> {
-    let place = "proxy.certificates";
+/// `tls`: what they are certificates of.
+pub fn validate(
+    node: Option<&Node>,
+    tls: &Outcome,
+    place: &str,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Vec<Certificate> {
+    let Some(node) = node else { return Vec::new() };
+    if tls.is_off() {
+        problems.error(node, format!("{place}: without tls_server_config there is no TLS"));
+    }
     let Kind::Sequence(items) = &node.kind else {
         problems.error(node, format!("{place}: expected a list of cert_file and key_file"));
         return Vec::new();

@@ -3,6 +3,7 @@
 mod certificates;
 mod files;
 mod limits;
+mod listeners;
 mod proxy_protocol;
 pub mod routes;
 mod tokens;
@@ -15,23 +16,31 @@ pub use certificates::Certificate;
 pub use limits::Limits;
 pub use proxy_protocol::ProxyProtocol;
 pub use routes::Route;
-pub use tokens::Token;
+pub use tokens::{Token, TokenHash};
 
 use super::findings::Problems;
-use super::node::Node;
+use super::node::{Node, Section};
+use super::per_listener::PerListener;
 use super::sources::Sources;
-use super::tls::ClientAuth;
+use super::tls::{ClientAuth, Outcome, Tls};
 use super::users::User;
 
-const KEYS: [&str; 7] =
-    ["public_paths", "limits", "proxy_protocol", "certificates", "tokens", "tokens_file", "routes"];
+const KEYS: [&str; 9] = [
+    "public_paths",
+    "limits",
+    "proxy_protocol",
+    "certificates",
+    "listeners",
+    "tokens",
+    "tokens_file",
+    "routes",
+    "file_sd_configs",
+];
 
 /// What the other sections say that routes depend on.
 pub struct Others<'a> {
     pub users: &'a [User],
-    pub client_auth: ClientAuth,
-    /// Whether there is any.
-    pub tls: bool,
+    pub http2: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,46 +50,62 @@ pub struct Proxy {
     pub limits: Limits,
     /// Listeners behind a load balancer; none by default.
     pub proxy_protocol: Vec<ProxyProtocol>,
-    /// Beside that of `tls_server_config`.
-    pub certificates: Vec<Certificate>,
     pub tokens: Vec<Token>,
     /// `None`: everything goes to `--upstream`.
     pub routes: Option<Vec<Route>>,
 }
 
 impl Proxy {
+    /// With what each listener does of TLS; `tls`: of those that have none of their own.
     pub(super) fn validate(
         node: Option<&Node>,
+        tls: Outcome,
+        others: &Others<'_>,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) -> (Self, PerListener<Option<Tls>>) {
+        let Some(node) = node else {
+            return (Self::default(), PerListener::same(tls.into_option()));
+        };
+        let section = node.section("proxy", &KEYS, problems);
+        let more = section.get("certificates");
+        let more = certificates::validate(more, &tls, "proxy.certificates", sources, problems);
+        let listeners = section.get("listeners");
+        let own = listeners.map(|node| listeners::validate(node, others, sources, problems));
+        let tls = PerListener { all: tls.with_certificates(more), own: own.unwrap_or_default() };
+        let proxy = Self::with_section(
+            &section,
+            &tls.as_ref().map(Outcome::client_auth),
+            others,
+            sources,
+            problems,
+        );
+        (proxy, tls.map(Outcome::into_option))
+    }
+
+    fn with_section(
+        section: &Section<'_>,
+        client_auth: &PerListener<ClientAuth>,
         others: &Others<'_>,
         sources: &mut Sources,
         problems: &mut Problems,
     ) -> Self {
-        let Some(node) = node else { return Self::default() };
-        let section = node.section("proxy", &KEYS, problems);
-        let tokens = tokens::validate(&section, sources, problems);
+        let tokens = tokens::validate(section, sources, problems);
         let names: Vec<String> = tokens.iter().map(|token| token.name.clone()).collect();
-        let known = routes::Known {
-            users: others.users,
-            tokens: &names,
-            verifies_clients: others.client_auth.verifies(),
-            demands_clients: others.client_auth == ClientAuth::RequireAndVerify,
-        };
-        let routes =
+        let known = routes::Known { users: others.users, tokens: &names, client_auth };
+        let mut routes =
             section.get("routes").map(|node| routes::validate(node, &known, sources, problems));
+        if let Some(node) = section.get("file_sd_configs") {
+            let routes = routes.get_or_insert_default();
+            routes::file_sd::validate(node, &known, routes, sources, problems);
+        }
         if let (Some(_), Some(node)) = (&routes, section.get("public_paths")) {
             problems.error(node, "proxy.public_paths: with routes, each has its own public_paths");
         }
         if let (None, Some(node)) = (&routes, section.get("tokens")) {
             problems.error(node, "proxy.tokens: without routes nobody asks for tokens");
         }
-        let certificates = section.get("certificates");
-        if let Some(node) = certificates.filter(|_| !others.tls) {
-            problems.error(node, "proxy.certificates: without tls_server_config there is no TLS");
-        }
         Self {
-            certificates: certificates
-                .map(|node| certificates::validate(node, sources, problems))
-                .unwrap_or_default(),
             tokens,
             routes,
             public_paths: section
@@ -100,7 +125,8 @@ impl Proxy {
 
     pub fn has_public_paths(&self) -> bool {
         let routes = self.routes.iter().flatten();
-        !self.public_paths.is_empty() || routes.into_iter().any(|r| !r.public_paths.is_empty())
+        !self.public_paths.is_empty()
+            || routes.into_iter().any(|route| !route.terms.public_paths.is_empty())
     }
 
     /// Whether a connection to this listener begins with a PROXY header.

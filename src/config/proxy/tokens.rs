@@ -2,20 +2,32 @@
 
 use std::fmt;
 
-use crate::config::document::Document;
+use crate::config::file::File;
 use crate::config::findings::Problems;
 use crate::config::node::{Node, Section};
 use crate::config::secret::presentable;
 use crate::config::sources::Sources;
+use crate::config::users::PasswordHash;
 
 const SHA256: &str = "sha256:";
 const HEX_DIGITS: usize = 64;
+
+/// A wrong token is checked against every bcrypt hash.
+const MOST_BCRYPT: usize = 8;
 
 /// A token that is known by its hash alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     pub name: String,
-    pub sha256: [u8; 32],
+    pub hash: TokenHash,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub enum TokenHash {
+    /// For long random tokens.
+    Sha256([u8; 32]),
+    /// For those that could be guessed.
+    Bcrypt(PasswordHash),
 }
 
 impl fmt::Debug for Token {
@@ -34,44 +46,52 @@ pub fn validate(
     if let Some(node) = section.get("tokens") {
         for (node, name, text) in entries(node, place, problems) {
             match parse(text) {
-                Some(sha256) => tokens.push(Token { name, sha256 }),
+                Some(hash) => tokens.push(Token { name, hash }),
                 None => problems.error(node, format!("{place}: {}", expected(&name))),
             }
         }
     }
-    if let Some(node) = section.get("tokens_file") {
+    let file = section.get("tokens_file");
+    if let Some(node) = file {
         from_file(node, &mut tokens, sources, problems);
+    }
+    let slow = tokens.iter().filter(|token| matches!(token.hash, TokenHash::Bcrypt(_))).count();
+    if let Some(node) = file.or(section.get("tokens")).filter(|_| slow > MOST_BCRYPT) {
+        problems.error(
+            node,
+            format!(
+                "{place}: {slow} bcrypt hashes, and a wrong token is checked against each; at most \
+                 {MOST_BCRYPT}: give long random tokens sha256 hashes"
+            ),
+        );
     }
     tokens
 }
 
-/// The same mapping in a file of its own, whose problems are told at the line that names it.
+/// The same mapping in a file of its own.
 fn from_file(node: &Node, tokens: &mut Vec<Token>, sources: &mut Sources, problems: &mut Problems) {
     let place = "proxy.tokens_file";
     let Some(name) = node.string(place, problems) else { return };
     let path = sources.directory().join(name);
-    let mut complain = |what: String| problems.error(node, format!("{place}: {what}"));
-    let text = match sources.read(&path) {
+    let content = match sources.read(&path) {
         Ok(content) => content,
-        Err(error) => return complain(error),
+        Err(error) => return problems.error(node, format!("{place}: {error}")),
     };
-    let text = std::str::from_utf8(&text).map(str::to_owned);
-    let Ok(Ok((_, root))) = text.map(Document::parse) else {
-        return complain(format!("{} is not a YAML mapping", path.display()));
+    let mut file = match File::parse(&path, &content) {
+        Ok(file) => file,
+        Err(findings) => return problems.of_file(findings),
     };
-    let mut inner = Problems::default();
-    for (_, name, text) in entries(&root, "the file", &mut inner) {
+    for (node, name, text) in entries(&file.root, "tokens", &mut file.problems) {
         match parse(text) {
             Some(_) if tokens.iter().any(|token| token.name == name) => {
-                complain(format!("{} is in proxy.tokens, too", presentable(&name)));
+                let message = format!("tokens: {} is in proxy.tokens, too", presentable(&name));
+                file.problems.error(node, message);
             }
-            Some(sha256) => tokens.push(Token { name, sha256 }),
-            None => complain(expected(&name)),
+            Some(hash) => tokens.push(Token { name, hash }),
+            None => file.problems.error(node, format!("tokens: {}", expected(&name))),
         }
     }
-    for message in inner.messages() {
-        complain(message.to_owned());
-    }
+    problems.of_file(file.into_findings());
 }
 
 fn entries<'n>(
@@ -92,14 +112,20 @@ fn entries<'n>(
 /// Never the value: it may be the token.
 fn expected(name: &str) -> String {
     format!(
-        "{}: expected sha256: and {HEX_DIGITS} hexadecimal digits; hash a token with \
-         `printf %s TOKEN | sha256sum`",
+        "{}: expected sha256: and {HEX_DIGITS} hexadecimal digits (`printf %s TOKEN | sha256sum`), \
+         or a bcrypt hash (`exporter-guard hash-password`)",
         presentable(name)
     )
 }
 
-fn parse(text: &str) -> Option<[u8; 32]> {
-    let digits = text.strip_prefix(SHA256)?;
+fn parse(text: &str) -> Option<TokenHash> {
+    match text.strip_prefix(SHA256) {
+        Some(digits) => sha256(digits).map(TokenHash::Sha256),
+        None => PasswordHash::parse(text).ok().map(TokenHash::Bcrypt),
+    }
+}
+
+fn sha256(digits: &str) -> Option<[u8; 32]> {
     if digits.len() != HEX_DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }

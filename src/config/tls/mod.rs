@@ -10,11 +10,14 @@ pub use self::names::{CipherSuite, ClientAuth, ClientCertificate, Curve, TlsVers
 use super::document::NodePath;
 use super::findings::Problems;
 use super::node::{Node, Section};
+use super::proxy::Certificate;
 use super::secret::{Secret, is_pem, presentable};
 use super::sources::Sources;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
+    /// Where the file has it, for messages.
+    pub place: String,
     pub cert: Material,
     pub key: Material,
     pub client_auth: ClientAuth,
@@ -31,6 +34,16 @@ pub struct Tls {
     pub prefer_server_cipher_suites: bool,
     /// Empty: the default.
     pub curves: Vec<Curve>,
+    /// Beside `cert`, for clients that ask for one of their names.
+    pub certificates: Vec<Certificate>,
+    pub declared: Declared,
+}
+
+/// Which keys the file has, be they empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    pub client_auth_type: bool,
+    pub client_allowed_sans: bool,
 }
 
 /// PEM text and where it came from.
@@ -64,6 +77,14 @@ impl Outcome {
             Self::Off => ClientAuth::None,
             Self::Broken => ClientAuth::RequireAndVerify,
         }
+    }
+
+    /// Beside its own. Where TLS is off they are in vain, and somebody has said so.
+    pub fn with_certificates(mut self, certificates: Vec<Certificate>) -> Self {
+        if let Self::On(tls) = &mut self {
+            tls.certificates = certificates;
+        }
+        self
     }
 
     pub fn into_option(self) -> Option<Tls> {
@@ -102,15 +123,17 @@ enum Read {
 }
 
 impl Tls {
+    /// `name`: of the section, for messages.
     pub(in crate::config) fn validate(
         node: Option<&Node>,
+        name: &str,
         http2: bool,
         sources: &mut Sources,
         problems: &mut Problems,
     ) -> Outcome {
         let Some(node) = node else { return Outcome::Off };
-        let section = node.section("tls_server_config", &KEYS, problems);
-        let mut reader = Reader { node, section, sources, problems };
+        let section = node.section(name, &KEYS, problems);
+        let mut reader = Reader { node, name, section, sources, problems };
         let policy = reader.policy();
         let (client_auth, client_auth_path) = reader.client_auth();
         let materials =
@@ -133,6 +156,7 @@ impl Tls {
             Read::Broken => return Outcome::Broken,
         };
         Outcome::On(Box::new(Self {
+            place: name.to_owned(),
             cert,
             key,
             client_auth,
@@ -145,6 +169,11 @@ impl Tls {
             cipher_suites_path: policy.cipher_suites_path,
             prefer_server_cipher_suites: policy.prefer_server_cipher_suites,
             curves: policy.curves,
+            certificates: Vec::new(),
+            declared: Declared {
+                client_auth_type: node.has("client_auth_type"),
+                client_allowed_sans: node.has("client_allowed_sans"),
+            },
         }))
     }
 
@@ -174,33 +203,35 @@ struct Policy {
 
 struct Reader<'n, 'm> {
     node: &'n Node,
+    /// Of the section, for messages.
+    name: &'m str,
     section: Section<'n>,
     sources: &'m mut Sources,
     problems: &'m mut Problems,
 }
 
-fn place(key: &str) -> String {
-    format!("tls_server_config.{key}")
-}
-
 impl<'n> Reader<'n, '_> {
+    fn place(&self, key: &str) -> String {
+        format!("{}.{key}", self.name)
+    }
+
     fn is_given(&mut self, key: &str) -> bool {
         self.text(key).is_some_and(|(_, text)| !text.is_empty())
     }
 
     fn text(&mut self, key: &str) -> Option<(&'n Node, &'n str)> {
         let node = self.section.get(key)?;
-        node.string(&place(key), self.problems).map(|text| (node, text))
+        node.string(&self.place(key), self.problems).map(|text| (node, text))
     }
 
     fn error(&mut self, key: &str, message: String) {
         let node = self.section.get(key).unwrap_or(self.node);
-        self.problems.error(node, format!("{}: {message}", place(key)));
+        self.problems.error(node, format!("{}: {message}", self.place(key)));
     }
 
     fn warning(&mut self, key: &str, message: &str) {
         let node = self.section.get(key).unwrap_or(self.node);
-        self.problems.warning(node, format!("{}: {message}", place(key)));
+        self.problems.warning(node, format!("{}: {message}", self.place(key)));
     }
 
     /// The file wins over the inline text.
@@ -217,7 +248,7 @@ impl<'n> Reader<'n, '_> {
                 Ok(pem) => Read::Given(Material {
                     pem,
                     file: Some(path),
-                    place: place(file),
+                    place: self.place(file),
                     path: node.path.clone(),
                 }),
                 Err(message) => {
@@ -230,7 +261,7 @@ impl<'n> Reader<'n, '_> {
             Some((node, pem)) => Read::Given(Material {
                 pem: Secret::new(pem.as_bytes().to_vec()),
                 file: None,
-                place: place(inline),
+                place: self.place(inline),
                 path: node.path.clone(),
             }),
             None => Read::Absent,
@@ -274,9 +305,9 @@ impl<'n> Reader<'n, '_> {
     }
 
     fn policy(&mut self) -> Policy {
-        let prefer = self.section.get("prefer_server_cipher_suites").and_then(|node| {
-            node.boolean("tls_server_config.prefer_server_cipher_suites", self.problems)
-        });
+        let prefer = "prefer_server_cipher_suites";
+        let place = self.place(prefer);
+        let prefer = self.section.get(prefer).and_then(|node| node.boolean(&place, self.problems));
         Policy {
             allowed_sans: self.list("client_allowed_sans", "", |text| Some(text.to_owned())),
             min_version: self.version("min_version").unwrap_or(TlsVersion::Tls12),
@@ -313,13 +344,14 @@ impl<'n> Reader<'n, '_> {
 
     fn list<T>(&mut self, key: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let Some(node) = self.section.get(key) else { return Vec::new() };
+        let place = self.place(key);
         let mut values = Vec::new();
-        for (item, text) in node.strings(&place(key), self.problems) {
+        for (item, text) in node.strings(&place, self.problems) {
             match parse(text) {
                 Some(value) => values.push(value),
                 None => {
                     let message =
-                        format!("{}: expected {expected}, found {}", place(key), presentable(text));
+                        format!("{place}: expected {expected}, found {}", presentable(text));
                     self.problems.error(item, message);
                 }
             }

@@ -18,13 +18,13 @@ fn of_route(before: &Route, route: &Route) -> Vec<String> {
     let place = format!("proxy.routes.{}", route.name);
     let half = "refused, since a half-written file looks like this; to mean it";
     let mut lost = Vec::new();
-    if before.access.is_declared && !route.access.is_declared {
+    if before.terms.access.is_declared && !route.terms.access.is_declared {
         lost.push(format!(
             "{place}.access: this would take its rules away: {half}, write `access: [{{any_user: \
              true}}]`"
         ));
     }
-    let rules = before.access.rules.iter().zip(&route.access.rules);
+    let rules = before.terms.access.rules.iter().zip(&route.terms.access.rules);
     for (before, rule) in rules.filter(|(before, rule)| same_callers(before, rule)) {
         if before.client_names.is_some() && !rule.declared.client_names {
             lost.push(format!(
@@ -43,6 +43,12 @@ fn of_route(before: &Route, route: &Route) -> Vec<String> {
         lost.push(format!(
             "{place}.allowed_targets: this would allow every target: {half}, give the route another \
              name"
+        ));
+    }
+    if !before.terms.listeners.is_empty() && route.terms.listeners.is_empty() {
+        lost.push(format!(
+            "{place}.listeners: this would open the route on every listener: {half}, give the route \
+             another name"
         ));
     }
     lost

@@ -94,6 +94,44 @@ fn tokens_come_from_a_file_that_is_watched() {
     assert_eq!(status(), 401);
 }
 
+/// With bcrypt nothing tells which hash a token belongs to: each is tried, and what was right is
+/// remembered.
+#[test]
+fn tokens_may_have_bcrypt_hashes() {
+    let exporter = Exporter::new();
+    let long = "l".repeat(72);
+    let config = format!(
+        "proxy:\n  tokens:\n    one: {}\n    two: {}\n    long: {}\n    quick: sha256:{TOKEN_SHA256}\n  \
+         routes:\n  - {{path: /any, upstreams: ['{exporter}'], access: [{{tokens: [one, two, long, \
+         quick]}}]}}\n  - {{path: /two, upstreams: ['{exporter}'], access: [{{tokens: [two]}}]}}\n",
+        quick_hash("first"),
+        guard::hash("second", 10),
+        quick_hash(&long),
+    );
+    let guard = GuardBuilder::new().config(&config).start();
+    let ask = |path: &str, token: &str| {
+        guard.connect().request(get(&format!("{path}/metrics"), &bearer(token))).status
+    };
+    for _ in 0..2 {
+        for token in ["first", "second", &long, TOKEN] {
+            assert_eq!(ask("/any", token), 200, "{token}");
+        }
+        assert_eq!(ask("/two", "second"), 200);
+        assert_eq!(ask("/two", "first"), 403);
+        // bcrypt reads 72 bytes.
+        for token in ["third", "", &format!("{long}x"), "firs", "first second"] {
+            assert_eq!(ask("/any", token), 401, "{token:?}");
+        }
+    }
+    // A hash that is taken away admits nobody, and one that stays is still known.
+    let without = config.lines().filter(|line| !line.contains("one:"));
+    let without: String = without.map(|line| line.replace("[one, ", "[") + "\n").collect();
+    guard.replace("web.yml", without);
+    guard.wait_generation(2);
+    assert_eq!(ask("/any", "first"), 401);
+    assert_eq!(ask("/any", "second"), 200);
+}
+
 #[test]
 fn certificates_are_known_by_their_names() {
     let exporter = Exporter::new();

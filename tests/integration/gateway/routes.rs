@@ -1,5 +1,7 @@
 //! Which exporter is asked, and for what.
 
+use openssl::ssl::SslVersion;
+
 use super::*;
 
 #[test]
@@ -56,6 +58,39 @@ fn hosts_come_before_paths() {
     // The host has a route for it, which has no such path.
     assert_eq!(get("one.example", "/a"), 404);
     assert_eq!(get("http://one.example", "/metrics"), 400);
+}
+
+/// What the connection was opened for counts where the request names nothing that there is a route
+/// for.
+#[test]
+fn a_name_of_tls_is_a_host_too() {
+    let [any, one, two] = [Exporter::new(), Exporter::new(), Exporter::new()];
+    let tls = ServerTls::new();
+    let config = with_routes(&format!(
+        "  - {{name: any, path: /, upstreams: ['{any}']}}\n\
+         \x20 - {{hosts: [one.example], path: /, upstreams: ['{one}']}}\n\
+         \x20 - {{hosts: [two.example], path: /, upstreams: ['{two}']}}\n"
+    ));
+    let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
+    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let counts = || [&any, &one, &two].map(|exporter| asked(exporter).len());
+    let reached = |client: &TlsClient, host: &str| {
+        let before = counts();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n{authorization}\r\n");
+        assert_eq!(client.connect(guard.port()).request(request).status, 200, "{host}");
+        let after = counts();
+        let is_asked = |index: &usize| after[*index] > before[*index];
+        ["any", "one", "two"][(0..3).find(is_asked).expect("an exporter")]
+    };
+    assert_eq!(reached(&TlsClient::new(), "gateway"), "any");
+    assert_eq!(reached(&TlsClient::new().server_name("three.example"), "gateway"), "any");
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let named = TlsClient::new().version(version).server_name("One.Example");
+        assert_eq!(reached(&named, "gateway"), "one");
+        assert_eq!(reached(&named, "two.example"), "two", "the host comes first");
+        let session = named.last_session().expect("a session");
+        assert_eq!(reached(&named.resume(session), "gateway"), "one", "{version:?}, resumed");
+    }
 }
 
 #[test]

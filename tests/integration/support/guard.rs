@@ -274,6 +274,15 @@ impl Guard {
         self.port_of("web")
     }
 
+    /// Of the web listener on this address, where there are several.
+    pub fn port_on(&self, host: &str) -> u16 {
+        let line = self.wait_log(host, |line| {
+            is_listener(line, "web") && logfmt::field(line, "address").starts_with(host)
+        });
+        let address = logfmt::field(&line, "address");
+        address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    }
+
     pub fn telemetry_port(&self) -> u16 {
         self.port_of("telemetry")
     }

@@ -26,6 +26,7 @@ pub struct TlsClient {
     alpn: Option<Vec<u8>>,
     session: Option<SslSession>,
     no_ticket: bool,
+    server_name: Option<String>,
     /// The last session the server gave.
     sessions: Arc<Mutex<Option<SslSession>>>,
 }
@@ -92,6 +93,12 @@ impl TlsClient {
         self
     }
 
+    /// What to call the server (SNI).
+    pub fn server_name(mut self, name: &str) -> Self {
+        self.server_name = Some(name.to_owned());
+        self
+    }
+
     /// The session of the last connection; in TLS 1.3 it comes with the first response.
     pub fn last_session(&self) -> Option<SslSession> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -150,6 +157,9 @@ impl TlsClient {
         let mut ssl = Ssl::new(&context).unwrap();
         if self.trusted.is_some() {
             ssl.param_mut().set_ip([127, 0, 0, 1].into()).unwrap();
+        }
+        if let Some(name) = &self.server_name {
+            ssl.set_hostname(name).unwrap();
         }
         if let Some(session) = &self.session {
             // SAFETY: the session comes from a context of the same method, as SSL_set_session

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use super::Known;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node};
 use crate::config::proxy::network;
+use crate::config::users::User;
 
 const KEYS: [&str; 5] = ["any_user", "users", "tokens", "client_names", "networks"];
 
@@ -47,6 +47,16 @@ pub struct Declared {
 pub enum Network {
     Ip(IpNet),
     Unix,
+}
+
+/// What rules may refer to.
+pub struct Known<'a> {
+    pub users: &'a [User],
+    pub tokens: &'a [String],
+    /// Whether client certificates are verified, if there are any.
+    pub verifies_clients: bool,
+    /// Whether nobody gets through without such a certificate.
+    pub demands_clients: bool,
 }
 
 impl Network {

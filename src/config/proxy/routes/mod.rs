@@ -1,51 +1,34 @@
 //! `proxy.routes`: several exporters behind one guard.
 
 mod access;
+pub(super) mod file_sd;
 mod overlap;
 mod path;
+mod terms;
 mod upstream_tls;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
 
 pub use access::{Access, Declared, Network, Rule};
 pub use path::{Pattern, Prefix, is_plain};
+pub use terms::{Sharing, Terms};
 pub use upstream_tls::UpstreamTls;
 
-use crate::config::duration;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node, Section};
+use crate::config::per_listener::PerListener;
 use crate::config::sources::Sources;
+use crate::config::tls::ClientAuth;
 use crate::config::users::User;
 use crate::upstream::Upstream;
 
 /// What a route forwards when it does not say.
 const METRICS: &str = "/metrics";
-const METHODS: [&str; 2] = ["GET", "HEAD"];
 
-/// Those a route may name: CONNECT and TRACE are nobody's (RFC 9110 section 9.3).
-const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
-/// A page of metrics that is older than this misleads.
-const LONGEST_CACHE: Duration = Duration::from_secs(600);
-
-const KEYS: [&str; 15] = [
-    "name",
-    "path",
-    "strip_path",
-    "hosts",
-    "upstreams",
-    "upstream_tls",
-    "methods",
-    "paths",
-    "public_paths",
-    "access",
-    "allowed_targets",
-    "coalesce",
-    "cache_for",
-    "same_for_all",
-    "labels",
-];
+/// Beside those of the terms.
+const KEYS: [&str; 7] =
+    ["name", "path", "strip_path", "upstreams", "paths", "allowed_targets", "labels"];
 
 /// Where the guard answers service discovery when there are routes.
 pub const TARGETS: &str = "/-/targets";
@@ -58,43 +41,40 @@ pub struct Route {
     pub prefix: Prefix,
     /// Whether the exporter is asked without the prefix.
     pub strip: bool,
-    /// In lower case, without ports; empty: any.
-    pub hosts: Vec<String>,
     /// One is asked; the next when it cannot be reached.
     pub upstreams: Vec<Upstream>,
-    /// For those with `https`.
-    pub upstream_tls: Option<UpstreamTls>,
-    pub methods: Vec<String>,
     /// As the exporter sees them.
     pub paths: Vec<Pattern>,
-    /// Likewise; of these, nobody has to show anything.
-    pub public_paths: Vec<String>,
-    pub access: Access,
     /// What the query parameter `target` may be; `None`: anything.
     pub allowed_targets: Option<Vec<String>>,
-    /// `None`: each request is forwarded.
-    pub sharing: Option<Sharing>,
     /// For service discovery.
     pub labels: BTreeMap<String, String>,
-}
-
-/// Which requests share an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sharing {
-    /// After it has come; zero: those alone that came before it.
-    pub cache_for: Duration,
-    /// Whether everybody gets the same; else each identity for itself.
-    pub same_for_all: bool,
+    /// The same ones for all routes of an entry of `proxy.file_sd_configs`.
+    pub terms: Arc<Terms>,
 }
 
 /// What routes may refer to.
 pub struct Known<'a> {
     pub users: &'a [User],
     pub tokens: &'a [String],
-    /// Whether client certificates are verified, if there are any.
-    pub verifies_clients: bool,
-    /// Whether nobody gets through without such a certificate.
-    pub demands_clients: bool,
+    /// What is demanded of clients.
+    pub client_auth: &'a PerListener<ClientAuth>,
+}
+
+impl Known<'_> {
+    /// By a route that is reached through these listeners.
+    fn through(&self, listeners: &[String]) -> access::Known<'_> {
+        let client_auth: Vec<ClientAuth> = match listeners {
+            [] => self.client_auth.iter().copied().collect(),
+            some => some.iter().map(|listener| *self.client_auth.of(listener)).collect(),
+        };
+        access::Known {
+            users: self.users,
+            tokens: self.tokens,
+            verifies_clients: client_auth.iter().any(|auth| auth.verifies()),
+            demands_clients: client_auth.iter().all(|auth| *auth == ClientAuth::RequireAndVerify),
+        }
+    }
 }
 
 impl Route {
@@ -143,137 +123,90 @@ fn route(
         return None;
     }
     let place = place_of(node);
-    let section = node.section(&place, &KEYS, problems);
+    let section = node.section(&place, &[&KEYS[..], &terms::KEYS].concat(), problems);
+    let upstreams = upstreams(&section, node, &place, problems);
+    let entry = terms::Entry { node, section: &section, place: &place };
+    let terms = Terms::read(&entry, &upstreams, known, sources, problems);
     let at = |key: &str| format!("{place}.{key}");
-    let list = |key: &str, problems: &mut Problems| {
-        section.get(key).map(|node| node.strings(&at(key), problems))
-    };
-
-    let prefix = section.get("path").and_then(|node| {
-        let text = node.string(&at("path"), problems)?;
-        Prefix::parse(text)
-            .map_err(|what| problems.error(node, format!("{}: {text:?} {what}", at("path"))))
-            .ok()
-    });
-    let prefix = prefix.unwrap_or_default();
-    let hosts = hosts(list("hosts", problems).unwrap_or_default(), &at("hosts"), problems);
-    let name = name(section.get("name"), &prefix, &hosts, node, &place, problems);
+    let prefix = prefix(section.get("path"), &at("path"), problems);
+    let name = name(section.get("name"), &prefix, &terms.hosts, node, &place, problems);
     let strip = section
         .get("strip_path")
         .and_then(|node| node.boolean(&at("strip_path"), problems))
         .unwrap_or(true);
+    let allowed_targets = section.get("allowed_targets").map(|node| {
+        let items = node.strings(&at("allowed_targets"), problems);
+        items.into_iter().map(|(_, text)| text.to_owned()).collect()
+    });
+    let labels = section.get("labels").map(|node| labels(node, &at("labels"), problems));
+    Some(Route {
+        name,
+        strip,
+        upstreams,
+        paths: paths(section.get("paths"), &prefix, strip, &at("paths"), problems),
+        prefix,
+        allowed_targets,
+        labels: labels.unwrap_or_default(),
+        terms: Arc::new(terms),
+    })
+}
 
+fn prefix(node: Option<&Node>, place: &str, problems: &mut Problems) -> Prefix {
+    let prefix = node.and_then(|node| {
+        let text = node.string(place, problems)?;
+        Prefix::parse(text)
+            .map_err(|what| problems.error(node, format!("{place}: {text:?} {what}")))
+            .ok()
+    });
+    prefix.unwrap_or_default()
+}
+
+fn upstreams(
+    section: &Section<'_>,
+    route: &Node,
+    place: &str,
+    problems: &mut Problems,
+) -> Vec<Upstream> {
+    let place = format!("{place}.upstreams");
+    let Some(node) = section.get("upstreams") else {
+        problems.error(route, format!("{place}: missing; name the exporter's address"));
+        return Vec::new();
+    };
     let mut upstreams = Vec::new();
-    for (item, text) in list("upstreams", problems).unwrap_or_default() {
+    for (item, text) in node.strings(&place, problems) {
         match text.parse() {
             Ok(Upstream::Own) | Err(_) => problems.error(
                 item,
-                format!(
-                    "{}: expected http://HOST:PORT, https://HOST:PORT or unix:/path",
-                    at("upstreams")
-                ),
+                format!("{place}: expected http://HOST:PORT, https://HOST:PORT or unix:/path"),
             ),
             Ok(upstream) => upstreams.push(upstream),
         }
     }
-    if section.get("upstreams").is_none() {
-        problems.error(node, format!("{}: missing; name the exporter's address", at("upstreams")));
-    }
+    upstreams
+}
 
-    let upstream_tls = upstream_tls::validate(
-        section.get("upstream_tls"),
-        &upstreams,
-        node,
-        &at("upstream_tls"),
-        sources,
-        problems,
-    );
-
-    let mut methods = Vec::new();
-    for (item, text) in list("methods", problems).unwrap_or_default() {
-        if KNOWN_METHODS.contains(&text) {
-            methods.push(text.to_owned());
-        } else {
-            let known = KNOWN_METHODS.join(", ");
-            problems.error(item, format!("{}: known are {known}", at("methods")));
-        }
-    }
-    if methods.is_empty() {
-        methods = METHODS.map(str::to_owned).to_vec();
-    }
-
+fn paths(
+    node: Option<&Node>,
+    prefix: &Prefix,
+    strip: bool,
+    place: &str,
+    problems: &mut Problems,
+) -> Vec<Pattern> {
     let mut paths = Vec::new();
-    for (item, text) in list("paths", problems).unwrap_or_default() {
+    for (item, text) in node.map(|node| node.strings(place, problems)).unwrap_or_default() {
         match Pattern::parse(text) {
             Ok(pattern) if strip || prefix.covers(pattern.as_str()) => paths.push(pattern),
-            Ok(_) => problems
-                .error(item, format!("{}: {text:?} is not below the route's path", at("paths"))),
-            Err(what) => problems.error(item, format!("{}: {text:?} {what}", at("paths"))),
+            Ok(_) => {
+                problems.error(item, format!("{place}: {text:?} is not below the route's path"));
+            }
+            Err(what) => problems.error(item, format!("{place}: {text:?} {what}")),
         }
     }
     if paths.is_empty() {
         let text = if strip { METRICS.to_owned() } else { prefix.join(METRICS) };
         paths.extend(Pattern::parse(&text));
     }
-
-    let mut public_paths = Vec::new();
-    for (item, text) in list("public_paths", problems).unwrap_or_default() {
-        match is_plain(text) {
-            Ok(()) => public_paths.push(text.to_owned()),
-            Err(what) => problems.error(item, format!("{}: {text:?} {what}", at("public_paths"))),
-        }
-    }
-
-    let access = Access::validate(section.get("access"), node, &at("access"), known, problems);
-    let allowed_targets = list("allowed_targets", problems)
-        .map(|items| items.into_iter().map(|(_, text)| text.to_owned()).collect());
-    let sharing = sharing(&section, &place, problems);
-    let labels = section.get("labels").map(|node| labels(node, &at("labels"), problems));
-    Some(Route {
-        name,
-        prefix,
-        strip,
-        hosts,
-        upstreams,
-        upstream_tls,
-        methods,
-        paths,
-        public_paths,
-        access,
-        allowed_targets,
-        sharing,
-        labels: labels.unwrap_or_default(),
-    })
-}
-
-fn sharing(section: &Section<'_>, place: &str, problems: &mut Problems) -> Option<Sharing> {
-    let mut flag = |key: &str| {
-        let node = section.get(key)?;
-        node.boolean(&format!("{place}.{key}"), problems)
-    };
-    let (coalesce, same_for_all) = (flag("coalesce"), flag("same_for_all").unwrap_or_default());
-    let cache_for = section.get("cache_for").and_then(|node| {
-        let place = format!("{place}.cache_for");
-        let text = node.string(&place, problems)?;
-        match duration::parse(text) {
-            Ok(duration) if duration <= LONGEST_CACHE => Some(duration),
-            Ok(_) => {
-                problems.error(node, format!("{place}: at most 10m"));
-                None
-            }
-            Err(error) => {
-                problems.error(node, format!("{place}: {error}"));
-                None
-            }
-        }
-    });
-    if let (Some(false), Some(_)) = (coalesce, cache_for)
-        && let Some(node) = section.get("coalesce")
-    {
-        problems.error(node, format!("{place}.coalesce: cache_for shares answers, too"));
-    }
-    let cache_for = cache_for.unwrap_or_default();
-    (coalesce == Some(true) || !cache_for.is_zero()).then_some(Sharing { cache_for, same_for_all })
+    paths
 }
 
 /// For messages: by the name when there is one.
@@ -308,41 +241,24 @@ fn name(
     };
     let text = node.string(place, problems).unwrap_or_default();
     if !is_name(text) {
-        let wanted = "letters, digits, dots, dashes and underscores, at most 64";
-        problems.error(node, format!("{place}.name: expected {wanted}"));
+        problems.error(node, format!("{place}.name: expected {NAME}"));
     }
     text.to_owned()
 }
+
+/// What [`is_name`] takes.
+const NAME: &str = "letters, digits, dots, dashes and underscores, at most 64";
 
 fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
-fn hosts(items: Vec<(&Node, &str)>, place: &str, problems: &mut Problems) -> Vec<String> {
-    let mut hosts = Vec::new();
-    for (item, text) in items {
-        let authority: Option<http::uri::Authority> = text.parse().ok();
-        match authority {
-            Some(authority) if authority.as_str() == authority.host() => {
-                hosts.push(text.to_ascii_lowercase());
-            }
-            _ => problems
-                .error(item, format!("{place}: expected a host name or address without a port")),
-        }
-    }
-    hosts
-}
-
 /// Prometheus's rules for the names; `__` is its own.
 fn labels(node: &Node, place: &str, problems: &mut Problems) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     for entry in node.entries(place, problems) {
-        let head = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-        let is_label = entry.key.bytes().next().is_some_and(head)
-            && entry.key.bytes().all(|byte| head(byte) || byte.is_ascii_digit())
-            && !entry.key.starts_with("__");
-        if !is_label {
+        if !is_label(&entry.key) || entry.key.starts_with("__") {
             let message =
                 format!("{place}: a label name is letters, digits and _, without __ first");
             problems.error_at(&entry.key_path, message);
@@ -352,4 +268,10 @@ fn labels(node: &Node, place: &str, problems: &mut Problems) -> BTreeMap<String,
         }
     }
     labels
+}
+
+fn is_label(name: &str) -> bool {
+    let head = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let all = |byte: u8| head(byte) || byte.is_ascii_digit();
+    name.bytes().next().is_some_and(head) && name.bytes().all(all)
 }

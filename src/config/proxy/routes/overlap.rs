@@ -13,12 +13,12 @@ pub fn with_earlier(route: &Route, earlier: &[Route]) -> Vec<String> {
         if other.name == route.name {
             messages.push(format!("{place}: another route has this name"));
         }
-        if !share_a_host(route, other) {
+        if !(share(&route.terms.hosts, &other.terms.hosts) && share_a_listener(route, other)) {
             continue;
         }
         if other.prefix == route.prefix {
             messages.push(format!(
-                "{place}: route {} has the same path {} and host: only one can be reached",
+                "{place}: route {} has the same path {}, host and listener: only one can be reached",
                 other.name,
                 route.prefix.shown()
             ));
@@ -42,12 +42,19 @@ pub fn with_earlier(route: &Route, earlier: &[Route]) -> Vec<String> {
     messages
 }
 
-fn share_a_host(a: &Route, b: &Route) -> bool {
-    (a.hosts.is_empty() && b.hosts.is_empty()) || a.hosts.iter().any(|host| b.hosts.contains(host))
+/// A route that names hosts comes before those that name none.
+fn share(a: &[String], b: &[String]) -> bool {
+    (a.is_empty() && b.is_empty()) || a.iter().any(|one| b.contains(one))
+}
+
+/// A route that names no listener is on all of them.
+fn share_a_listener(a: &Route, b: &Route) -> bool {
+    let (a, b) = (&a.terms.listeners, &b.terms.listeners);
+    a.is_empty() != b.is_empty() || share(a, b)
 }
 
 /// The single paths by which clients reach it.
 fn outside_paths(route: &Route) -> impl Iterator<Item = String> {
     let exact = route.paths.iter().filter_map(Pattern::exact);
-    exact.chain(route.public_paths.iter().map(String::as_str)).map(|path| route.outside(path))
+    exact.chain(route.terms.public_paths.iter().map(String::as_str)).map(|path| route.outside(path))
 }

@@ -47,6 +47,11 @@ impl Prefix {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// The prefix of one more segment.
+    pub(super) fn below(&self, segment: &str) -> Self {
+        Self(format!("{}/{segment}", self.0))
+    }
+
     pub(super) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
@@ -57,6 +62,16 @@ impl Prefix {
 pub struct Pattern(String);
 
 const BELOW: &str = "/*";
+
+/// Where the profiler of any Go exporter answers: with its command line and its memory, and at the
+/// cost of its time. A pattern that does not name it does not mean it.
+const PROFILER: &str = "/debug/pprof";
+
+/// Below a prefix, too: some exporters have one (`--web.route-prefix`).
+fn is_profiler(path: &str) -> bool {
+    let mut ends = path.match_indices(PROFILER).map(|(start, _)| &path[start + PROFILER.len()..]);
+    ends.any(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
@@ -78,7 +93,7 @@ impl Pattern {
 
     pub fn matches(&self, path: &str) -> bool {
         match self.0.strip_suffix('*') {
-            Some(below) => path.starts_with(below),
+            Some(below) => path.starts_with(below) && (is_profiler(below) || !is_profiler(path)),
             None => path == self.0,
         }
     }
@@ -107,5 +122,18 @@ mod tests {
         assert!(Pattern::parse("/*").unwrap().matches("/"));
         assert!(!Pattern::parse("/metrics").unwrap().matches("/metrics/"));
         assert!(Pattern::parse("/a*").is_err() && Pattern::parse("/*/a").is_err());
+    }
+
+    #[test]
+    fn the_profiler_is_meant_by_its_name_alone() {
+        let matches = |pattern: &str, path: &str| Pattern::parse(pattern).unwrap().matches(path);
+        for pattern in ["/*", "/debug/*"] {
+            for path in ["/debug/pprof", "/debug/pprof/heap", "/debug/x/debug/pprof/"] {
+                assert!(!matches(pattern, path), "{pattern} {path}");
+            }
+            assert!(matches(pattern, "/debug/pprofile") && matches(pattern, "/debug/vars"));
+        }
+        assert!(matches("/debug/pprof/*", "/debug/pprof/heap"));
+        assert!(matches("/debug/pprof/heap", "/debug/pprof/heap"));
     }
 }

@@ -45,7 +45,7 @@ pub fn validate(
         }
         return None;
     };
-    if hosts.is_empty() {
+    if hosts.is_empty() && !upstreams.is_empty() {
         problems.error(node, format!("{place}: none of the upstreams is https"));
     }
     let section = node.section(place, &KEYS, problems);

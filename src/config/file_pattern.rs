@@ -1,0 +1,81 @@
+//! Files of one directory by a pattern of their names, as Prometheus's `file_sd_configs` has them.
+
+use std::path::{Path, PathBuf};
+
+use glob::Pattern;
+
+const ENDINGS: [&str; 3] = ["json", "yml", "yaml"];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePattern {
+    directory: PathBuf,
+    name: Pattern,
+}
+
+impl FilePattern {
+    /// Relative to `base`. The directory is taken as it is: only the name of the file is a pattern.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, String> {
+        let path = base.join(text);
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        if !ENDINGS.contains(&ending.to_ascii_lowercase().as_str()) {
+            return Err(
+                "expected a file, or a pattern of files, that ends in .json, .yml or .yaml"
+                    .to_owned(),
+            );
+        }
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        if directory.to_str().is_none_or(|directory| directory.contains('*')) {
+            return Err("only the name of the file may hold a *, not its directory".to_owned());
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = Pattern::new(name).map_err(|error| error.msg.to_owned())?;
+        Ok(Self { directory, name })
+    }
+
+    pub fn directory(&self) -> &Path {
+        if self.directory == Path::new("") { Path::new(".") } else { &self.directory }
+    }
+
+    /// The one file, when it is no pattern.
+    pub fn single(&self) -> Option<PathBuf> {
+        let name = self.name.as_str();
+        (!name.contains(['*', '?', '['])).then(|| self.directory.join(name))
+    }
+
+    pub fn matches_name(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| self.name.matches(name))
+    }
+
+    /// Those that there are, in the order of their names.
+    pub fn files(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.directory())? {
+            let path = self.directory.join(entry?.file_name());
+            if self.matches_name(&path) {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_a_pattern_and_the_directory_is_not() {
+        let base = Path::new("/etc/guard");
+        let pattern = FilePattern::parse("sd/*.yml", base).unwrap();
+        assert_eq!(pattern.directory(), Path::new("/etc/guard/sd"));
+        assert!(pattern.matches_name(Path::new("/elsewhere/a.yml")));
+        assert!(!pattern.matches_name(Path::new("a.yaml")) && pattern.single().is_none());
+        let single = FilePattern::parse("a.json", base).unwrap().single();
+        assert_eq!(single, Some("/etc/guard/a.json".into()));
+        for wrong in ["a", "a.txt", "*/a.yml", "[.yml", "sd/"] {
+            assert!(FilePattern::parse(wrong, base).is_err(), "{wrong}");
+        }
+    }
+}

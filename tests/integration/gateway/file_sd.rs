@@ -1,0 +1,200 @@
+//! `proxy.file_sd_configs`: routes from the files that Prometheus reads.
+
+use super::*;
+
+/// A route for each target of these files.
+fn config(files: &str, more: &str) -> String {
+    format!(
+        "{}proxy:\n  file_sd_configs:\n  - files: [{files}]\n    path: /fleet\n{more}",
+        scraper()
+    )
+}
+
+/// As a target.
+fn address(exporter: &Exporter) -> String {
+    exporter.to_string().trim_start_matches("http://").to_owned()
+}
+
+/// As a segment of a path.
+fn segment(exporter: &Exporter) -> String {
+    address(exporter).replace(':', "-")
+}
+
+fn targets(guard: &Guard) -> serde_json::Value {
+    let answer = guard.connect().get_as(SCRAPER, "/-/targets");
+    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
+}
+
+#[test]
+fn each_target_is_a_route() {
+    let [node, db, named] = [Exporter::new(), Exporter::new(), Exporter::new()];
+    let yaml = format!(
+        "- targets: ['{}']\n  labels:\n    team: a\n    __meta_rack: '7'\n- targets: [{}]\n  labels: \
+         {{__metrics_path__: /db, __param_module: m, instance: db1, __scrape_interval__: 30s}}\n",
+        address(&node),
+        address(&db),
+    );
+    // As json.MarshalIndent of Go's writes it.
+    let json = format!(
+        "[\n\t{{\n\t\t\"targets\": [\n\t\t\t\"{0}\",\n\t\t\t\"{0}\"\n\t\t],\n\t\t\"labels\": {{\n\
+         \t\t\t\"__route__\": \"third\"\n\t\t}}\n\t}}\n]\n",
+        address(&named)
+    );
+    let guard = GuardBuilder::new()
+        .config(config("sd/*.yml, sd/all.json", "    labels: {team: b, site: x}\n"))
+        .file("sd/one.yml", yaml)
+        .file("sd/all.json", json)
+        .file("sd/notes.txt", "no targets")
+        .start();
+    let paths = [
+        format!("/fleet/{}/metrics", segment(&node)),
+        format!("/fleet/{}/db", segment(&db)),
+        "/fleet/third/metrics".to_owned(),
+    ];
+    for path in &paths {
+        assert_eq!(status(&guard, path), 200, "{path}");
+    }
+    assert_eq!(asked(&node), ["/metrics"]);
+    assert_eq!(asked(&db), ["/db"]);
+    assert_eq!(asked(&named), ["/metrics"]);
+    assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&db))), 404);
+    let entry = |path: &str, labels: serde_json::Value| {
+        let mut all = serde_json::json!({ "__scheme__": "http", "__metrics_path__": path });
+        all.as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
+        serde_json::json!({ "targets": ["localhost:80"], "labels": all })
+    };
+    assert_eq!(
+        targets(&guard),
+        serde_json::json!([
+            entry(
+                &paths[0],
+                serde_json::json!({
+                    "team": "a", "site": "x", "instance": address(&node)
+                })
+            ),
+            entry(
+                &paths[1],
+                serde_json::json!({
+                    "team": "b", "site": "x", "instance": "db1",
+                    "__param_module": "m", "__scrape_interval__": "30s"
+                })
+            ),
+            entry(
+                &paths[2],
+                serde_json::json!({
+                    "team": "b", "site": "x", "instance": address(&named)
+                })
+            ),
+        ])
+    );
+}
+
+/// Files come, change and go; what is broken changes nothing.
+#[test]
+fn the_files_are_watched() {
+    let [first, second] = [Exporter::new(), Exporter::new()];
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", address(exporter));
+    let guard =
+        GuardBuilder::new().config(config("'sd/*.yml'", "")).file("sd/empty.json", "").start();
+    let status =
+        |exporter: &Exporter| status(&guard, &format!("/fleet/{}/metrics", segment(exporter)));
+    assert_eq!((status(&first), status(&second)), (404, 404));
+    guard.write("sd/a.yml", file(&first));
+    guard.wait_generation(2);
+    guard.replace("sd/b.yml", file(&second));
+    guard.wait_generation(3);
+    assert_eq!((status(&first), status(&second)), (200, 200));
+
+    guard.write("sd/a.yml", "- targets: ['http://a.example:1/x']\n");
+    guard.wait_failed_reload(1);
+    let findings = guard.stderr().join("\n");
+    assert!(findings.contains("sd/a.yml:1: error: targets: expected HOST:PORT"), "{findings}");
+    assert_eq!((status(&first), status(&second)), (200, 200), "one bad target refuses the whole");
+
+    guard.write("sd/a.yml", file(&first));
+    guard.wait_log("that it is well again", |line| {
+        logfmt::field(line, "msg") == "Reloaded web configuration"
+            && logfmt::field(line, "generation") == "4"
+    });
+    std::fs::remove_file(guard.path("sd/b.yml")).expect("removing");
+    guard.wait_generation(5);
+    assert_eq!((status(&first), status(&second)), (200, 404));
+}
+
+/// As Kubernetes mounts a ConfigMap.
+#[test]
+fn files_behind_links_are_watched() {
+    use std::os::unix::fs::symlink;
+    let [first, second] = [Exporter::new(), Exporter::new()];
+    let builder = GuardBuilder::new().config(config("'sd/*.yml'", ""));
+    let mount = builder.path("sd");
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", address(exporter));
+    guard::write(&mount.join("..one/a.yml"), file(&first));
+    symlink("..one", mount.join("..data")).expect("a link");
+    symlink("..data/a.yml", mount.join("a.yml")).expect("a link");
+    let guard = builder.start();
+    guard::write(&mount.join("..two/a.yml"), file(&second));
+    symlink("..two", mount.join("..data_tmp")).expect("a link");
+    std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).expect("renaming");
+    guard.wait_generation(2);
+    assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&second))), 200);
+    assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&first))), 404);
+}
+
+#[test]
+fn the_rules_are_those_of_the_entry() {
+    let exporter = Exporter::new();
+    let hash = quick_hash(SCRAPER.1);
+    let config = format!(
+        "{}proxy:\n  routes:\n  - {{path: /own, upstreams: ['{exporter}']}}\n  file_sd_configs:\n  \
+         - files: [a.yml]\n    name: sd\n    path: /\n    access: [{{users: [alice]}}]\n    methods: \
+         [POST]\n",
+        users(&[("scraper", &hash), ("alice", &hash)])
+    );
+    let target = address(&exporter);
+    let guard = GuardBuilder::new()
+        .config(config)
+        .file("a.yml", format!("- targets: ['{target}']"))
+        .start();
+    let path = format!("/{}/metrics", segment(&exporter));
+    assert_eq!(status(&guard, "/own/metrics"), 200);
+    assert_eq!(status(&guard, &path), 403);
+    assert_eq!(guard.connect().get(&path).status, 401);
+    assert_eq!(guard.connect().get_as(("alice", SCRAPER.1), &path).status, 405);
+    let explained = guard::run(guard.dir(), &["check", "--explain", "web.yml"]).expect_code(0);
+    let line = format!("sd-{}: POST {path} on any host", segment(&exporter));
+    assert!(explained.stdout.contains(&line), "{line} in\n{explained}");
+}
+
+#[test]
+fn what_is_wrong_has_its_file_and_line() {
+    let ours = "    listeners: [x]\n";
+    for (more, files, content, finding) in [
+        ("", "'*.txt'", "", "web.yml:5: error: proxy.file_sd_configs.files: expected a file"),
+        ("", "'*/a.yml'", "", "web.yml:5: error: proxy.file_sd_configs.files: only the name"),
+        ("", "b.yml", "", "web.yml:5: error: proxy.file_sd_configs.files: cannot read b.yml"),
+        ("", "'none*.yml'", "", "web.yml:5: warning: proxy.file_sd_configs.files: \"none*.yml\""),
+        ("    upstreams: [x]\n", "a.yml", "", "web.yml:7: error: proxy.file_sd_configs: unknown"),
+        (ours, "a.yml", "\n- targets: [a:1]\n  target: x\n", "a.yml:3: error: group: unknown key"),
+        (ours, "a.yml", "targets: [a:1]\n", "a.yml:1: error: expected a list of groups"),
+        (ours, "a.yml", "- targets: [a:1, 'a b']\n", "a.yml:1: error: targets: expected HOST:PORT"),
+        (ours, "a.yml", "- targets: [a:1]\n- targets: [a-1]\n", "a.yml:2: error: proxy.routes.a-1"),
+        (ours, "a.yml", "- labels: {a-b: c}\n", "a.yml:1: error: labels: a label name"),
+        (ours, "a.yml", "- targets: [a:1\n", "a.yml:2: error: did not find expected"),
+        (
+            ours,
+            "a.yml",
+            "- targets: [a:1]\n  labels: {__scheme__: https}\n",
+            "web.yml:5: error: proxy.file_sd_configs.upstream_tls: missing",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        guard::write(&dir.path().join("web.yml"), config(files, more));
+        guard::write(&dir.path().join("a.yml"), content);
+        let said = guard::run(dir.path(), &["check", "--strict", "web.yml"]).expect_code(1);
+        assert!(
+            said.stdout.lines().any(|line| line.starts_with(finding)),
+            "{finding:?} in\n{said}"
+        );
+    }
+}
