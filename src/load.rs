@@ -39,7 +39,7 @@ pub fn complete(mut reading: Reading) -> Result<Loaded, Rejected> {
         reading.tls.as_ref().map(|tls| Identity::read(tls.as_ref()?, &mut reading.findings));
     let mut of_terms: HashMap<*const Terms, Option<Arc<UpstreamIdentity>>> = HashMap::new();
     let mut upstream_identities = HashMap::new();
-    for route in reading.config.iter().flat_map(|config| config.proxy.routes.iter().flatten()) {
+    for route in reading.config.iter().flat_map(|config| config.proxy.routes()) {
         let Some(tls) = &route.terms.upstream_tls else { continue };
         let read = || UpstreamIdentity::read(tls, &mut reading.findings).map(Arc::new);
         let identity = of_terms.entry(Arc::as_ptr(&route.terms)).or_insert_with(read);

@@ -4,6 +4,7 @@
 //! run every file of seeds/ through it, so that the seeds count without libFuzzer, too.
 
 mod authorization;
+mod file_sd;
 mod forwarded;
 mod proxy_header;
 mod public_path;
@@ -12,6 +13,7 @@ mod request_head;
 mod web_config;
 
 pub use authorization::authorization;
+pub use file_sd::file_sd;
 pub use forwarded::forwarded;
 pub use proxy_header::proxy_header;
 pub use public_path::public_path;

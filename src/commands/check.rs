@@ -16,7 +16,7 @@ pub fn run(args: &CheckArgs) -> u8 {
     for file in &args.files {
         match load::load(file) {
             Ok(loaded) => {
-                routes.extend(loaded.config.proxy.routes.iter().flatten().map(Route::explain));
+                routes.extend(loaded.config.proxy.routes().iter().map(Route::explain));
                 findings.extend(loaded.warnings.iter().cloned());
                 findings.extend(Snapshot::build(loaded, None).err().unwrap_or_default());
             }

@@ -51,3 +51,8 @@ fn proxy_header() {
 fn public_path() {
     run("public_path", targets::public_path);
 }
+
+#[test]
+fn file_sd() {
+    run("file_sd", targets::file_sd);
+}

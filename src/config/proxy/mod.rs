@@ -123,10 +123,14 @@ impl Proxy {
         }
     }
 
+    /// None where everything goes to `--upstream`.
+    pub fn routes(&self) -> &[Route] {
+        self.routes.as_deref().unwrap_or_default()
+    }
+
     pub fn has_public_paths(&self) -> bool {
-        let routes = self.routes.iter().flatten();
-        !self.public_paths.is_empty()
-            || routes.into_iter().any(|route| !route.terms.public_paths.is_empty())
+        let of_route = |route: &Route| !route.terms.public_paths.is_empty();
+        !self.public_paths.is_empty() || self.routes().iter().any(of_route)
     }
 
     /// Whether a connection to this listener begins with a PROXY header.

@@ -41,7 +41,7 @@ pub fn knows_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding
     let proxy = &new.config.proxy;
     let behind_balancers = proxy.proxy_protocol.iter().map(|rule| rule.listen_address.as_str());
     let own_tls = new.config.tls.names();
-    let of_routes = proxy.routes.iter().flatten().flat_map(|route| &route.terms.listeners);
+    let of_routes = proxy.routes().iter().flat_map(|route| &route.terms.listeners);
     let named = [
         ("proxy_protocol.listen_address", behind_balancers.collect::<Vec<_>>()),
         ("listeners.listen_address", own_tls.collect()),

@@ -1,16 +1,16 @@
 //! What a reload may not take from the rules of a route: a file that is cut in the middle of a rule
 //! holds a weaker one.
 
+use std::collections::HashMap;
+
 use crate::config::Config;
 use crate::config::routes::{Route, Rule};
 
 pub fn lost(old: &Config, new: &Config) -> Vec<String> {
-    let routes = |config: &Config| config.proxy.routes.clone().unwrap_or_default();
-    let (old, new) = (routes(old), routes(new));
-    let pairs = new.iter().filter_map(|route| {
-        let before = old.iter().find(|before| before.name == route.name)?;
-        Some((before, route))
-    });
+    let before: HashMap<&str, &Route> =
+        old.proxy.routes().iter().map(|route| (route.name.as_str(), route)).collect();
+    let pairs =
+        new.proxy.routes().iter().filter_map(|route| Some((before.get(&*route.name)?, route)));
     pairs.flat_map(|(before, route)| of_route(before, route)).collect()
 }
 
@@ -18,11 +18,17 @@ fn of_route(before: &Route, route: &Route) -> Vec<String> {
     let place = format!("proxy.routes.{}", route.name);
     let half = "refused, since a half-written file looks like this; to mean it";
     let mut lost = Vec::new();
-    if before.terms.access.is_declared && !route.terms.access.is_declared {
-        lost.push(format!(
-            "{place}.access: this would take its rules away: {half}, write `access: [{{any_user: \
-             true}}]`"
-        ));
+    let forgotten = |key| before.declared.contains(&key) && !route.declared.contains(&key);
+    for (key, remedy) in [
+        ("access", "write `access: [{any_user: true}]`"),
+        ("paths", "write `paths: [/metrics]`"),
+        ("methods", "write `methods: [GET, HEAD]`"),
+        ("listeners", "write `listeners: []`"),
+        ("allowed_targets", "give the route another name"),
+    ] {
+        if forgotten(key) {
+            lost.push(format!("{place}.{key}: this would take it away: {half}, {remedy}"));
+        }
     }
     let rules = before.terms.access.rules.iter().zip(&route.terms.access.rules);
     for (before, rule) in rules.filter(|(before, rule)| same_callers(before, rule)) {
@@ -38,18 +44,6 @@ fn of_route(before: &Route, route: &Route) -> Vec<String> {
                  `networks: []`"
             ));
         }
-    }
-    if before.allowed_targets.is_some() && route.allowed_targets.is_none() {
-        lost.push(format!(
-            "{place}.allowed_targets: this would allow every target: {half}, give the route another \
-             name"
-        ));
-    }
-    if !before.terms.listeners.is_empty() && route.terms.listeners.is_empty() {
-        lost.push(format!(
-            "{place}.listeners: this would open the route on every listener: {half}, give the route \
-             another name"
-        ));
     }
     lost
 }

@@ -7,10 +7,17 @@ const RULE: &str = "    access:\n    - users: [scraper]\n      networks: [192.0.
 
 #[test]
 fn rules_of_a_route_are_not_lost_by_a_cut() {
-    let whole = with_routes(&format!("{ROUTE}{RULE}    allowed_targets: [x]\n"));
+    let more = "    methods: [HEAD]\n    paths: [/x]\n    allowed_targets: [x]\n    listeners: ['127.0.0.1:0']\n";
+    let whole = with_routes(&format!("{ROUTE}{RULE}{more}"));
     for (cut, word) in [
         (with_routes(ROUTE), "access"),
-        (with_routes(&format!("{ROUTE}{RULE}")), "allowed_targets"),
+        (whole.split("    listeners").next().expect("a part").to_owned(), ".listeners"),
+        (
+            with_routes(&format!("{ROUTE}{RULE}    methods: [HEAD]\n    paths: [/x]\n")),
+            "allowed_targets",
+        ),
+        (with_routes(&format!("{ROUTE}{RULE}    methods: [HEAD]\n")), ".paths"),
+        (with_routes(&format!("{ROUTE}{RULE}")), ".methods"),
         (
             with_routes(&format!(
                 "{ROUTE}    access:\n    - users: [scraper]\n    allowed_targets: [x]\n"

@@ -18,8 +18,6 @@ const UNIX: &str = "unix";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     pub rules: Vec<Rule>,
-    /// Whether the file has it, or it is the default.
-    pub is_declared: bool,
 }
 
 /// Everything in it must hold; what is `None` is not asked for.
@@ -87,20 +85,16 @@ impl Access {
         problems: &mut Problems,
     ) -> Self {
         let Some(node) = node else {
-            return Self {
-                rules: vec![default_rule(route, place, known, problems)],
-                is_declared: false,
-            };
+            return Self { rules: vec![default_rule(route, place, known, problems)] };
         };
         let Kind::Sequence(items) = &node.kind else {
             problems.error(node, format!("{place}: expected a list of rules, any of which admits"));
-            return Self { rules: Vec::new(), is_declared: true };
+            return Self { rules: Vec::new() };
         };
         if items.is_empty() {
             problems.error(node, format!("{place}: no rule, so that nobody may use the route"));
         }
-        let rules = items.iter().map(|item| rule(item, place, known, problems)).collect();
-        Self { rules, is_declared: true }
+        Self { rules: items.iter().map(|item| rule(item, place, known, problems)).collect() }
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Known, METRICS, NAME, Pattern, Prefix, Route, Terms, is_label, is_name, labels, overlap,
-    prefix, terms,
+    Known, METRICS, NAME, Pattern, Prefix, Route, Terms, declared, is_label, is_name, labels,
+    overlap, prefix, terms,
 };
 use crate::config::document::NodePath;
 use crate::config::file::File;
@@ -45,6 +45,7 @@ struct Template {
     name: Option<String>,
     prefix: Prefix,
     labels: BTreeMap<String, String>,
+    declared: Vec<&'static str>,
     terms: Arc<Terms>,
 }
 
@@ -95,6 +96,7 @@ fn entry(
             .get("labels")
             .map(|node| labels(node, &format!("{PLACE}.labels"), problems))
             .unwrap_or_default(),
+        declared: declared(&section),
         terms: Arc::new(terms),
     };
     for (mut file, targets) in files {
@@ -167,6 +169,7 @@ impl Template {
             paths: vec![target.path.clone()],
             allowed_targets: None,
             labels,
+            declared: self.declared.clone(),
             terms: Arc::clone(&self.terms),
         }
     }

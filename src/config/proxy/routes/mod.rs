@@ -49,6 +49,8 @@ pub struct Route {
     pub allowed_targets: Option<Vec<String>>,
     /// For service discovery.
     pub labels: BTreeMap<String, String>,
+    /// The keys that the file has, be they empty.
+    pub declared: Vec<&'static str>,
     /// The same ones for all routes of an entry of `proxy.file_sd_configs`.
     pub terms: Arc<Terms>,
 }
@@ -147,8 +149,14 @@ fn route(
         prefix,
         allowed_targets,
         labels: labels.unwrap_or_default(),
+        declared: declared(&section),
         terms: Arc::new(terms),
     })
+}
+
+fn declared(section: &Section<'_>) -> Vec<&'static str> {
+    let keys = KEYS.into_iter().chain(terms::KEYS);
+    keys.filter(|key| section.get(key).is_some()).collect()
 }
 
 fn prefix(node: Option<&Node>, place: &str, problems: &mut Problems) -> Prefix {
