@@ -97,6 +97,7 @@ impl Guard {
                 context.leading = Some(leading);
                 Ok(false)
             }
+            Some(Turn::Alone) => Ok(false),
             Some(Turn::Answer(answer)) => {
                 respond::shared(session, &answer).await?;
                 Ok(true)

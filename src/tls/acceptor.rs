@@ -83,7 +83,8 @@ impl Acceptor {
         client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
         let protocols = if http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
         builder.set_alpn_select_callback(move |_, offered| {
-            select_next_proto(protocols, offered).ok_or(AlpnError::NOACK)
+            // RFC 7301 section 3.2, as in Go: what a client did not offer it does not mean to speak.
+            select_next_proto(protocols, offered).ok_or(AlpnError::ALERT_FATAL)
         });
         Ok(Self(builder.build()))
     }

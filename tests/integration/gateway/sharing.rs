@@ -165,6 +165,29 @@ fn who_leaves_takes_nothing_away() {
     });
 }
 
+/// For all routes together 64 MiB, whoever asks for what; beyond that requests are forwarded.
+#[test]
+fn what_is_kept_is_bounded() {
+    let body = "x".repeat(15 * 1024 * 1024);
+    let exporter = Exporter::answering(ok("", &body));
+    let guard = gateway(&route(&exporter, "cache_for: 3s"));
+    let ask = |number: usize| {
+        let answer = guard.connect().get_as(SCRAPER, &format!("/a/metrics?{number}"));
+        assert_eq!((answer.status, answer.body.len()), (200, body.len()));
+        answer.header("age").is_some()
+    };
+    for number in 0..8 {
+        assert!(!ask(number));
+    }
+    let memory = procfs::anonymous_memory(guard.id());
+    assert!(memory < 100 * 1024, "{memory} KiB");
+    // What has had its time makes room.
+    eventually("one more is kept", || {
+        ask(8);
+        ask(8)
+    });
+}
+
 #[test]
 fn an_answer_that_is_too_large_to_keep_is_streamed() {
     let body = "x".repeat(17 * 1024 * 1024);

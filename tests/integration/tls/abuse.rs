@@ -25,6 +25,7 @@ const PROTOCOL_VERSION: u8 = 70;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
 const MISSING_EXTENSION: u8 = 109;
 const UNRECOGNIZED_NAME: u8 = 112;
+const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 const TLS12: u16 = 0x0303;
 const TLS13: u16 = 0x0304;
@@ -194,6 +195,11 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Outcome)> {
             "an unknown cipher suite before a known one",
             new().ciphers(&[0xfafa, AES128_GCM_TLS13]).record(),
             GoesOn,
+        ),
+        (
+            "a protocol that nobody speaks here (RFC 7301)",
+            new().with(ALPN, vec16(&vec8(b"ftp"))).record(),
+            Alert(&[NO_APPLICATION_PROTOCOL]),
         ),
         ("SSL 2", sslv2.to_vec(), Refused),
         ("SSL 3", old().version(0x0300).record(), Alert(&[PROTOCOL_VERSION, HANDSHAKE_FAILURE])),

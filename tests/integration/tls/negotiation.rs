@@ -216,6 +216,8 @@ fn http2_is_offered_unless_turned_off() {
         let reversed = alpn(&guard, b"\x08http/1.1\x02h2");
         assert_eq!(reversed.as_deref(), Some(with_both), "the server's order, {config:?}");
         assert_eq!(alpn(&guard, tls::HTTP1).as_deref(), Some("http/1.1"), "{config:?}");
+        let only_http2 = TlsClient::new().alpn(b"\x02h2").try_connect(guard.port());
+        assert_eq!(only_http2.is_ok(), with_both == "h2", "{config:?}");
         let line = guard.wait_log("listening", |line| line.contains("listener=web"));
         let http2 = (with_both == "h2").to_string();
         assert_eq!(logfmt::field(&line, "http2"), http2, "{line}");
