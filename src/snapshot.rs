@@ -95,17 +95,17 @@ impl Snapshot {
             }]
         };
         let config = loaded.config;
-        let tls_of = |(tls, identity): (&Option<Tls>, &Option<Identity>)| {
+        let tls_of = |listener: Option<&str>, (tls, identity): (&Option<Tls>, &Option<_>)| {
             let Some(tls) = tls else { return Ok(None) };
             let place = &tls.place;
             let identity =
                 identity.as_ref().ok_or_else(|| format!("{place}: no certificate was loaded"))?;
-            let client_auth = config.in_handshake(tls.client_auth);
+            let client_auth = config.in_handshake(listener, tls.client_auth);
             TlsSnapshot::new(tls, client_auth, identity, config.http.http2)
                 .map(Some)
                 .map_err(|error| format!("{place}.{error}"))
         };
-        let tls = config.tls.zip(&loaded.identities).map(tls_of);
+        let tls = config.tls.zip(&loaded.identities).map_named(tls_of);
         let tls = tls.transpose().map_err(rejected)?;
         let headers = config
             .http

@@ -35,7 +35,8 @@ pub fn file_sd(text: &[u8]) {
         assert!(!route.name.is_empty() && route.name.chars().all(plain), "{route:?}");
         assert_eq!(route.prefix.as_str(), format!("/fleet/{}", route.name));
         assert!(routes::is_plain(route.prefix.as_str()).is_ok(), "{route:?}");
-        assert!(routes::is_plain(&route.metrics_path()).is_ok(), "{route:?}");
+        let path = route.metrics_path().expect("something to scrape");
+        assert!(routes::is_plain(&path).is_ok(), "{route:?}");
         assert!(matches!(
             route.upstreams.as_slice(),
             [Upstream::Http { host, .. } | Upstream::Https { host, .. }] if !host.is_empty()

@@ -22,6 +22,17 @@ pub enum Identity {
     Token(String),
 }
 
+#[cfg(test)]
+impl<'a> Caller<'a> {
+    pub fn of(
+        identity: Identity,
+        address: Option<SocketAddr>,
+        names: Option<&'a ClientNames>,
+    ) -> Self {
+        Self { identity, address, names }
+    }
+}
+
 impl Caller<'_> {
     /// `None` without credentials.
     pub fn identity(&self) -> Option<&Identity> {

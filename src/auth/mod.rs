@@ -7,7 +7,7 @@ mod attempts;
 mod basic;
 mod bcrypt_hash;
 mod caller;
-mod known;
+mod known_hash;
 mod policy;
 mod tokens;
 mod users;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::known::{Known, keyed_digest};
+use super::known_hash::{KnownHash, keyed_digest};
 use super::verifier::Verifier;
 use super::{Denial, Digest, Origin};
 use crate::config::{PasswordHash, Token, TokenHash};
@@ -27,7 +27,7 @@ pub struct Tokens {
 struct Slow {
     name: String,
     cost: u32,
-    hash: Arc<Known>,
+    hash: Arc<KnownHash>,
 }
 
 impl Slow {
@@ -37,7 +37,7 @@ impl Slow {
         before.cloned().unwrap_or_else(|| Self {
             name: name.to_owned(),
             cost: hash.cost(),
-            hash: Arc::new(Known::new(hash)),
+            hash: Arc::new(KnownHash::new(hash)),
         })
     }
 
@@ -79,7 +79,8 @@ impl Tokens {
     /// What stands behind the scheme; `None` for another scheme.
     pub fn read(header: &[u8]) -> Option<&[u8]> {
         let (scheme, token) = header.split_at_checked(SCHEME.len())?;
-        scheme.eq_ignore_ascii_case(SCHEME).then_some(token)
+        // RFC 6750 section 2.1: it has at least one character.
+        (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
     }
 
     /// The name of the token. Found by a hash, so that time tells nothing of other tokens; a wrong

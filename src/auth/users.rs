@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bcrypt_hash;
-use super::known::{Known, keyed_digest};
+use super::known_hash::{KnownHash, keyed_digest};
 use super::verifier::Verifier;
 use super::{Credentials, Denial, Origin};
 use crate::config::User;
@@ -12,7 +12,7 @@ use crate::config::User;
 /// Every user of one snapshot.
 #[derive(Default)]
 pub struct Users {
-    by_name: HashMap<Vec<u8>, Arc<Known>>,
+    by_name: HashMap<Vec<u8>, Arc<KnownHash>>,
     /// The cost of the dearest hash: every failure takes the time of this one.
     highest_cost: u32,
 }
@@ -35,7 +35,7 @@ impl Users {
                     .and_then(|previous| previous.by_name.get(&name))
                     .filter(|entry| entry.text() == user.hash.as_str())
                     .cloned();
-                (name, known.unwrap_or_else(|| Arc::new(Known::new(&user.hash))))
+                (name, known.unwrap_or_else(|| Arc::new(KnownHash::new(&user.hash))))
             })
             .collect();
         let highest_cost = users.iter().map(|user| user.hash.cost()).max().unwrap_or(0);

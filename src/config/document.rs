@@ -4,6 +4,7 @@
 //! by walking to it once more and failing there on purpose. That happens only for messages, and
 //! for scalars whose spelling matters.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use serde::de::{
@@ -30,6 +31,8 @@ pub type NodePath = Vec<Step>;
 /// The text a tree was made from.
 pub struct Document {
     text: String,
+    /// Whether there may be words that look like booleans and are strings.
+    has_words_as_strings: OnceCell<bool>,
 }
 
 /// Not YAML, or nothing a configuration can be.
@@ -41,7 +44,7 @@ pub struct SyntaxError {
 impl Document {
     /// Parse the first document of `text`, as go yaml.v2 does.
     pub fn parse(text: String) -> Result<(Self, Node), SyntaxError> {
-        let document = Self { text };
+        let document = Self { text, has_words_as_strings: OnceCell::new() };
         let mut root = document
             .deserializer()
             .map(|yaml| TreeSeed.deserialize(yaml))
@@ -53,7 +56,7 @@ impl Document {
             })?
             .unwrap_or_else(Node::null);
         document.spell(&mut root);
-        document.finish(&mut root, Vec::new());
+        finish(&mut root, Vec::new());
         Ok((document, root))
     }
 
@@ -72,30 +75,8 @@ impl Document {
         }
     }
 
-    /// Give every node its path.
-    fn finish(&self, node: &mut Node, path: NodePath) {
-        let child = |step| path.iter().copied().chain([step]).collect::<NodePath>();
-        match &mut node.kind {
-            Kind::Null => {}
-            Kind::Scalar { text, plain } => {
-                // Not quoted: cannot be told from a quoted one but by its place.
-                *plain = *plain
-                    || text.as_deref().is_some_and(is_yaml11_boolean) && self.is_plain(&path);
-            }
-            Kind::Sequence(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    self.finish(item, child(Step::Item(index)));
-                }
-            }
-            Kind::Mapping(entries) => {
-                for (index, entry) in entries.iter_mut().enumerate() {
-                    entry.key_path = child(Step::Key(index));
-                    self.finish(&mut entry.value, child(Step::Value(index)));
-                }
-                merge(entries);
-            }
-        }
-        node.path = path;
+    pub fn ends_in_newline(&self) -> bool {
+        self.text.ends_with('\n')
     }
 
     /// The line of a node, from 1.
@@ -109,12 +90,42 @@ impl Document {
         walk.deserialize(self.deserializer()?).err()?.location()
     }
 
-    fn is_plain(&self, path: &[Step]) -> bool {
+    /// Whether a scalar that serde_yaml takes for a string has no quotes: only a word that is a
+    /// boolean in YAML 1.1 alone, and that only its place tells from a quoted one.
+    pub fn is_plain(&self, text: &str, path: &[Step]) -> bool {
+        if !is_yaml11_boolean(text) {
+            return false;
+        }
+        // Finding each place is a parse.
+        if !*self.has_words_as_strings.get_or_init(|| has_words_as_strings(&self.text)) {
+            return true;
+        }
         let Some(location) = self.locate(path) else { return false };
         let line = self.text.lines().nth(location.line().saturating_sub(1)).unwrap_or_default();
         let first = line.chars().nth(location.column().saturating_sub(1));
         !matches!(first, Some('"' | '\'' | '|' | '>' | '!'))
     }
+}
+
+/// Give every node its path.
+fn finish(node: &mut Node, path: NodePath) {
+    let child = |step| path.iter().copied().chain([step]).collect::<NodePath>();
+    match &mut node.kind {
+        Kind::Null | Kind::Scalar { .. } => {}
+        Kind::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                finish(item, child(Step::Item(index)));
+            }
+        }
+        Kind::Mapping(entries) => {
+            for (index, entry) in entries.iter_mut().enumerate() {
+                entry.key_path = child(Step::Key(index));
+                finish(&mut entry.value, child(Step::Value(index)));
+            }
+            merge(entries);
+        }
+    }
+    node.path = path;
 }
 
 /// How many there are, by all that ends a line in YAML 1.1 (section 4.2).
@@ -129,6 +140,14 @@ fn without_location(error: &serde_yaml::Error) -> String {
         Some(end) => text[..end].to_owned(),
         None => text,
     }
+}
+
+/// In quotes, or perhaps in a block or behind a tag.
+fn has_words_as_strings(text: &str) -> bool {
+    let is_quoted_word = |quote| text.split(quote).any(is_yaml11_boolean);
+    ["|-", ">-", "|+", ">+", "!"].iter().any(|mark| text.contains(mark))
+        || is_quoted_word('"')
+        || is_quoted_word('\'')
 }
 
 /// The words that YAML 1.1 takes for booleans and YAML 1.2 does not.
@@ -393,14 +412,36 @@ mod tests {
     #[test]
     fn scalars_keep_their_spelling_and_their_quotes() {
         let text = "a: 1.50\nb: yes\nc: \"yes\"\nd: 'on'\ne: 0x1F\nf: True\ng: \"True\"\n";
-        let (_, root) = Document::parse(text.to_owned()).ok().unwrap();
-        assert_eq!(scalar(value(&root, "a")), ("1.50", true));
-        assert_eq!(scalar(value(&root, "b")), ("yes", true));
-        assert_eq!(scalar(value(&root, "c")), ("yes", false));
-        assert_eq!(scalar(value(&root, "d")), ("on", false));
-        assert_eq!(scalar(value(&root, "e")), ("0x1F", true));
-        assert_eq!(scalar(value(&root, "f")), ("True", true));
-        assert_eq!(scalar(value(&root, "g")), ("True", false));
+        let (document, root) = Document::parse(text.to_owned()).ok().unwrap();
+        let found = |key| {
+            let node = value(&root, key);
+            let (text, plain) = scalar(node);
+            (text, plain || document.is_plain(text, &node.path))
+        };
+        assert_eq!(found("a"), ("1.50", true));
+        assert_eq!(found("b"), ("yes", true));
+        assert_eq!(found("c"), ("yes", false));
+        assert_eq!(found("d"), ("on", false));
+        assert_eq!(found("e"), ("0x1F", true));
+        assert_eq!(found("f"), ("True", true));
+        assert_eq!(found("g"), ("True", false));
+    }
+
+    #[test]
+    fn words_are_plain_where_none_is_a_string() {
+        for (text, key, plain) in [
+            ("a: yes\nb: 'it''s'\nc: \"no, thanks\"\n", "a", true),
+            ("a: yes\nb: 'on'\n", "a", true),
+            ("a: yes\nb: 'on'\n", "b", false),
+            ("a: |-\n  yes\n", "a", false),
+            ("a: \"yes\"\n", "a", false),
+        ] {
+            let (document, root) = Document::parse(text.to_owned()).ok().unwrap();
+            let node = value(&root, key);
+            let (word, known) = scalar(node);
+            assert!(!known);
+            assert_eq!(document.is_plain(word, &node.path), plain, "{text}");
+        }
     }
 
     #[test]

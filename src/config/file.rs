@@ -9,7 +9,6 @@ use super::node::Node;
 /// What it holds, and what is wrong with that.
 pub struct File {
     path: PathBuf,
-    document: Document,
     pub root: Node,
     pub problems: Problems,
 }
@@ -24,10 +23,10 @@ impl File {
         let text = std::str::from_utf8(content).map_err(|_| broken(None, "not UTF-8 text"))?;
         let (document, root) =
             Document::parse(text.to_owned()).map_err(|error| broken(error.line, &error.message))?;
-        Ok(Self { path: path.to_owned(), document, root, problems: Problems::default() })
+        Ok(Self { path: path.to_owned(), root, problems: Problems::of(document) })
     }
 
     pub fn into_findings(self) -> Findings {
-        Findings::from_problems(&self.path, self.document, self.problems)
+        Findings::from_problems(&self.path, self.problems)
     }
 }

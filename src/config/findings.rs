@@ -43,14 +43,23 @@ impl fmt::Display for Finding {
 }
 
 /// Problems as they are met: places are paths, not yet lines.
-#[derive(Default)]
 pub struct Problems {
+    document: Document,
     here: Vec<(NodePath, Severity, String)>,
     /// Of other files that this one names.
     elsewhere: Vec<Finding>,
 }
 
 impl Problems {
+    /// Of this document.
+    pub fn of(document: Document) -> Self {
+        Self { document, here: Vec::new(), elsewhere: Vec::new() }
+    }
+
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
     pub fn error(&mut self, node: &Node, message: impl Into<String>) {
         self.error_at(&node.path, message);
     }
@@ -81,10 +90,10 @@ impl Findings {
         Self { file: file.to_owned(), document, list: Vec::new() }
     }
 
-    pub(super) fn from_problems(file: &Path, document: Document, problems: Problems) -> Self {
+    pub(super) fn from_problems(file: &Path, problems: Problems) -> Self {
+        let Problems { document, mut here, elsewhere } = problems;
         let mut findings = Self::new(file, Some(document));
         // Errors first, so that they have their lines.
-        let Problems { mut here, elsewhere } = problems;
         here.sort_by_key(|(_, severity, _)| *severity);
         for (path, severity, message) in here {
             findings.push(&path, severity, message);

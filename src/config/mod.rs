@@ -58,6 +58,8 @@ pub struct Config {
 pub struct Declared {
     pub tls_explicitly_off: bool,
     pub users_explicitly_none: bool,
+    /// Whether the last line has an end, as a file that is whole has it.
+    pub ends_in_newline: bool,
 }
 
 impl Config {
@@ -70,11 +72,18 @@ impl Config {
     /// What the handshake asks for. Where some paths are public it insists on nothing: each request
     /// does.
     pub fn handshake_client_auth(&self, listener: &str) -> ClientAuth {
-        self.in_handshake(self.client_auth(listener))
+        let own = self.tls.own_of(listener).map(|_| listener);
+        self.in_handshake(own, self.client_auth(listener))
     }
 
-    pub fn in_handshake(&self, demanded: ClientAuth) -> ClientAuth {
-        if self.proxy.has_public_paths() { demanded.asking() } else { demanded }
+    /// `listener`: one that has its own TLS; `None`: all others.
+    pub fn in_handshake(&self, listener: Option<&str>, demanded: ClientAuth) -> ClientAuth {
+        let is_there = |name: &String| match listener {
+            Some(listener) => name == listener,
+            None => self.tls.own_of(name).is_none(),
+        };
+        let asks_less = self.proxy.has_public_paths(is_there);
+        if asks_less { demanded.asking() } else { demanded }
     }
 
     fn client_auth(&self, listener: &str) -> ClientAuth {
@@ -133,7 +142,8 @@ fn unreadable(path: &Path, sources: Sources, message: &str) -> Reading {
 }
 
 fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) -> Reading {
-    let mut problems = Problems::default();
+    let ends_in_newline = document.ends_in_newline();
+    let mut problems = Problems::of(document);
     let root = root.section("", &SECTIONS, &mut problems);
     let tls_node = root.get(TLS);
     let users_node = root.get("basic_auth_users");
@@ -149,11 +159,13 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
     let others = Others { users: &users, http2: http.http2 };
     let (proxy, tls) =
         Proxy::validate(root.get("proxy"), tls, &others, &mut sources, &mut problems);
+    sources.forget_contents();
     let declared = Declared {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
         users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
+        ends_in_newline,
     };
-    let findings = Findings::from_problems(path, document, problems);
+    let findings = Findings::from_problems(path, problems);
     let config = (!findings.has_errors()).then(|| Config {
         tls: tls.clone(),
         http,

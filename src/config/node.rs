@@ -14,8 +14,7 @@ pub struct Node {
 #[derive(Debug)]
 pub enum Kind {
     Null,
-    /// The text as written, without quotes. `plain`: known to have none, which is only looked
-    /// into where it matters (booleans and numbers).
+    /// The text as written, without quotes. `plain`: known to have none.
     Scalar {
         text: Option<String>,
         plain: bool,
@@ -136,7 +135,11 @@ impl Node {
     /// A boolean in YAML 1.1's spellings; a quoted one is a string.
     pub fn boolean(&self, name: &str, problems: &mut Problems) -> Option<bool> {
         let value = match &self.kind {
-            Kind::Scalar { text: Some(text), plain: true } => boolean(text),
+            Kind::Scalar { text: Some(text), plain } => {
+                // A word of YAML 1.1 alone may be plain without being known to.
+                let value = boolean(text);
+                value.filter(|_| *plain || problems.document().is_plain(text, &self.path))
+            }
             _ => None,
         };
         if value.is_none() {

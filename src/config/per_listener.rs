@@ -38,11 +38,18 @@ impl<T> PerListener<T> {
     }
 
     pub fn map<U>(self, mut turn: impl FnMut(T) -> U) -> PerListener<U> {
-        let all = turn(self.all);
-        PerListener {
-            all,
-            own: self.own.into_iter().map(|(name, own)| (name, turn(own))).collect(),
+        self.map_named(|_, value| turn(value))
+    }
+
+    /// With the name of the listener that has its own.
+    pub fn map_named<U>(self, mut turn: impl FnMut(Option<&str>, T) -> U) -> PerListener<U> {
+        let all = turn(None, self.all);
+        let mut own = Vec::with_capacity(self.own.len());
+        for (name, value) in self.own {
+            let turned = turn(Some(&name), value);
+            own.push((name, turned));
         }
+        PerListener { all, own }
     }
 
     /// With what `other` has for each listener of this.

@@ -1,5 +1,6 @@
 //! The files a configuration is made of: read once each, and remembered by content.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,19 +18,38 @@ pub struct Sources {
     web_config: PathBuf,
     files: Vec<(PathBuf, Option<[u8; 32]>)>,
     patterns: Vec<FilePattern>,
+    /// Until all is read: a CA may be that of a thousand routes.
+    contents: BTreeMap<PathBuf, Secret>,
 }
 
 impl Sources {
     pub(super) fn new(web_config: &Path) -> Self {
-        Self { web_config: web_config.to_owned(), files: Vec::new(), patterns: Vec::new() }
+        Self {
+            web_config: web_config.to_owned(),
+            files: Vec::new(),
+            patterns: Vec::new(),
+            contents: BTreeMap::new(),
+        }
     }
 
     /// Read a file and remember it. The error is for the user.
     pub(super) fn read(&mut self, path: &Path) -> Result<Secret, String> {
+        if let Some(content) = self.contents.get(path) {
+            return Ok(content.clone());
+        }
         let result = read_regular(path);
         let digest = result.as_ref().ok().map(|content| Sha256::digest(content).into());
         self.files.push((path.to_owned(), digest));
-        result.map(Secret::new).map_err(|error| format!("cannot read {}: {error}", path.display()))
+        let content = result
+            .map(Secret::new)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        self.contents.insert(path.to_owned(), content.clone());
+        Ok(content)
+    }
+
+    /// To be called once everything is read.
+    pub(super) fn forget_contents(&mut self) {
+        self.contents = BTreeMap::new();
     }
 
     /// The files of a pattern at this time.

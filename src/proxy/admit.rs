@@ -122,7 +122,7 @@ impl Asked<'_> {
         }
         let tls = self.peer.tls.is_some();
         let permitted = self.routes(routes).filter(|route| route.policy.admit(caller).is_ok());
-        Ok(permitted.map(|route| Target::new(route, self.host(), tls)).collect())
+        Ok(permitted.filter_map(|route| Target::new(route, self.host(), tls)).collect())
     }
 
     /// Whether it has shown credentials, or needs none for some route.

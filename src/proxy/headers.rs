@@ -67,6 +67,19 @@ pub fn forward(
     Ok(())
 }
 
+/// Leave in a request whose answer others get, too, what they have in common.
+pub fn keep(request: &mut RequestHeader, names: &[HeaderName]) {
+    let others: Vec<HeaderName> = request
+        .headers
+        .keys()
+        .filter(|name| **name != HOST && !names.contains(name))
+        .cloned()
+        .collect();
+    for name in others {
+        request.remove_header(&name);
+    }
+}
+
 /// Ask the exporter for the path that it knows.
 pub fn rewrite(
     request: &mut RequestHeader,
@@ -103,7 +116,7 @@ fn has_port_or_none(authority: &Authority) -> bool {
 }
 
 /// HTTP/2 has the authority in a pseudo-header.
-fn host(request: &RequestHeader) -> Option<Vec<u8>> {
+pub fn host(request: &RequestHeader) -> Option<Vec<u8>> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
         None => request.headers.get(HOST).map(|host| host.as_bytes().to_vec()),

@@ -31,7 +31,7 @@ use crate::upstream::{Choice, Replicas, Timeouts, Upstream};
 use admit::{Asked, Destination};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
-use shared::{Audience, Key, Leading, Shared, Turn};
+use shared::{Audience, KEYED, Key, Leading, Shared, Turn};
 
 /// The application pingora runs.
 pub struct Guard {
@@ -238,6 +238,9 @@ impl ProxyHttp for Guard {
         let authority = pool.map_or("localhost", |pool| pool.authority());
         if let Some(route) = &context.route {
             headers::rewrite(request, |path| route.inside(path))?;
+        }
+        if context.leading.is_some() {
+            headers::keep(request, &KEYED);
         }
         let peer = &context.peer;
         let original = session.req_header();

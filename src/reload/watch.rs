@@ -22,8 +22,8 @@ pub struct Watcher {
     directories: BTreeSet<PathBuf>,
     /// Every name on the way to a watched file, links included.
     names: HashSet<PathBuf>,
-    /// Whose files may come and go.
-    patterns: Vec<FilePattern>,
+    /// Whose files may come and go, and the directory they are in.
+    patterns: Vec<(FilePattern, PathBuf)>,
     /// Files with writes that no close has followed yet, since when.
     open: HashMap<PathBuf, Instant>,
 }
@@ -57,23 +57,24 @@ impl Watcher {
         for pattern in sources.patterns() {
             resolve(pattern.directory(), &mut names);
         }
+        // As events name it: a directory has one watch, whatever links lead to it.
+        let in_directory = |pattern: &FilePattern| {
+            Some((pattern.clone(), pattern.directory().canonicalize().ok()?))
+        };
+        self.patterns = sources.patterns().iter().filter_map(in_directory).collect();
         let mut directories: BTreeSet<PathBuf> =
             names.iter().filter_map(|name| name.parent()).map(Path::to_owned).collect();
-        let holding = |pattern: &FilePattern| std::path::absolute(pattern.directory());
-        directories.extend(sources.patterns().iter().flat_map(holding));
+        directories.extend(self.patterns.iter().map(|(_, directory)| directory.clone()));
         self.watch(directories);
         self.names = names;
-        self.patterns = sources.patterns().to_vec();
         let mut open = std::mem::take(&mut self.open);
         open.retain(|path, _| self.is_ours(path));
         self.open = open;
     }
 
     fn is_ours(&self, path: &Path) -> bool {
-        let is_new = |pattern: &FilePattern| {
-            pattern.matches_name(path)
-                && std::path::absolute(pattern.directory())
-                    .is_ok_and(|directory| path.parent() == Some(&*directory))
+        let is_new = |(pattern, directory): &(FilePattern, PathBuf)| {
+            path.parent() == Some(directory) && pattern.matches_name(path)
         };
         self.names.contains(path) || self.patterns.iter().any(is_new)
     }

@@ -215,7 +215,7 @@ impl Tables {
 
 /// Every route of one snapshot.
 pub struct Routes {
-    all: Vec<Arc<Route>>,
+    by_name: HashMap<String, Arc<Route>>,
     by_listener: PerListener<Tables>,
 }
 
@@ -238,7 +238,8 @@ impl Routes {
         let own = named.into_iter().map(|name| (name.clone(), of(name))).collect();
         let everywhere = all.iter().filter(|route| route.config.terms.listeners.is_empty());
         let by_listener = PerListener { all: Tables::new(everywhere), own };
-        Self { all, by_listener }
+        let by_name = all.into_iter().map(|route| (route.name.clone(), route)).collect();
+        Self { by_name, by_listener }
     }
 
     /// `host`: of the `Host` header, or `:authority`; `server_name`: what the connection was opened
@@ -259,16 +260,20 @@ impl Routes {
     }
 
     fn named(&self, name: &str) -> Option<&Arc<Route>> {
-        self.all.iter().find(|route| route.name == name)
+        self.by_name.get(name)
+    }
+}
+
+/// Where the port of an authority begins, or would.
+fn host_end(authority: &str) -> usize {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => colon,
+        _ => authority.len(),
     }
 }
 
 /// Without the port, in lower case, without the dot of a fully qualified name.
 fn name_of(host: &str) -> String {
-    let end = match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') => colon,
-        _ => host.len(),
-    };
-    let name = &host[..end];
+    let name = &host[..host_end(host)];
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

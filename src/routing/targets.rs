@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Route;
+use super::{Route, host_end};
 
 /// One entry of the format.
 #[derive(Debug, Serialize)]
@@ -15,14 +15,13 @@ pub struct Target {
 
 impl Target {
     /// As it is reached through the address that the caller itself has used.
-    pub fn new(route: &Route, asked: &str, tls: bool) -> Self {
+    /// `None` for a route that Prometheus cannot scrape.
+    pub fn new(route: &Route, asked: &str, tls: bool) -> Option<Self> {
+        let path = route.config.metrics_path()?;
         let (scheme, port) = if tls { ("https", 443) } else { ("http", 80) };
-        let host_end = match asked.rfind(':') {
-            Some(colon) if !asked[colon..].contains(']') => colon,
-            _ => asked.len(),
-        };
-        let host = route.config.terms.hosts.first().map_or(&asked[..host_end], String::as_str);
-        let address = match &asked[host_end..] {
+        let (asked, port_asked) = asked.split_at(host_end(asked));
+        let host = route.config.terms.hosts.first().map_or(asked, String::as_str);
+        let address = match port_asked {
             "" | ":" => format!("{host}:{port}"),
             with_port => format!("{host}{with_port}"),
         };
@@ -30,8 +29,8 @@ impl Target {
         // All of them have the same address.
         labels.entry("instance".to_owned()).or_insert_with(|| route.name.clone());
         labels.insert("__scheme__".to_owned(), scheme.to_owned());
-        labels.insert("__metrics_path__".to_owned(), route.config.metrics_path());
-        Self { targets: [address], labels }
+        labels.insert("__metrics_path__".to_owned(), path);
+        Some(Self { targets: [address], labels })
     }
 }
 

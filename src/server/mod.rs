@@ -81,11 +81,12 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         let mut child =
             Supervisor::new(plan.command, plan.upstream, Arc::clone(&readiness), metrics)
                 .map_err(cannot)?;
-        let mut accepting = service.start(listeners, &engine, &reload)?;
-        tokio::spawn(systemd::watchdog());
+        // The sockets listen: whoever asks from now on is answered.
         if !child.has_command() {
             readiness.set(true);
         }
+        let mut accepting = service.start(listeners, &engine, &reload)?;
+        tokio::spawn(systemd::watchdog());
         if let Some(predecessor) = predecessor.flatten()
             && let Err(error) = predecessor.relieve(&mut files)
         {

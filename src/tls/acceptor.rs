@@ -76,7 +76,7 @@ impl Acceptor {
         set_ciphers(&mut builder, tls)?;
         set_groups(&mut builder, &tls.curves).at("curve_preferences")?;
         let sessions = set_sessions(&mut builder).at("cert_file")?;
-        let names = Names::new(identity, &sessions)?;
+        let names = Names::new(tls, client_auth, identity, &sessions)?;
         // Also where there is one certificate: a session of TLS 1.2 keeps only a name that somebody
         // has taken note of.
         builder.set_servername_callback(move |ssl, _| names.choose(ssl));
@@ -119,12 +119,21 @@ struct Names {
 }
 
 impl Names {
-    /// Of the contexts nothing counts but certificate and key, and that sessions belong to all.
-    fn new(identity: &Identity, sessions: &[u8]) -> Result<Self, AcceptorError> {
+    /// A connection that changes its context takes from the new one what OpenSSL keeps beside the
+    /// certificate: the key, the CAs for clients and the security level. The rest stays that of the
+    /// first one, and so do the sessions.
+    fn new(
+        tls: &Tls,
+        client_auth: ClientAuth,
+        identity: &Identity,
+        sessions: &[u8],
+    ) -> Result<Self, AcceptorError> {
         let mut others = HashMap::new();
         for pair in &identity.others {
             let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
             set_identity(&mut builder, pair)?;
+            set_versions(&mut builder, tls)?;
+            client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
             builder.set_session_id_context(sessions).at("cert_file")?;
             let context = builder.build();
             for name in pair.names() {

@@ -111,6 +111,13 @@ pub struct ClientNames {
 /// Before a common name, which counts only where it is asked for by this.
 const COMMON_NAME: &str = "cn:";
 
+#[cfg(test)]
+impl From<&str> for ClientNames {
+    fn from(alternative: &str) -> Self {
+        Self { alternatives: vec![alternative.to_owned()], common: Vec::new() }
+    }
+}
+
 impl ClientNames {
     pub fn of(leaf: &X509Ref) -> Self {
         let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);

@@ -50,9 +50,9 @@ impl FromStr for Upstream {
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = match authority.port() {
-            Some(port) => port.as_u16(),
+            Some(port) if port.as_u16() != 0 => port.as_u16(),
             None if authority.as_str() == authority.host() => default_port,
-            None => return Err(format!("port is not 1 to 65535: {wanted}")),
+            _ => return Err(format!("port is not 1 to 65535: {wanted}")),
         };
         Ok(if default_port == 80 { Self::Http { host, port } } else { Self::Https { host, port } })
     }
@@ -100,6 +100,7 @@ mod tests {
             "http://a:1/metrics",
             "http://u:p@a:1",
             "http://a:99999",
+            "http://a:0",
             "unix:relative",
             "http://a:1?x",
         ] {

@@ -10,5 +10,5 @@ mod tls;
 pub use address::Upstream;
 pub use pool::UpstreamPool;
 pub use replicas::{Choice, Replicas};
-pub use timeouts::Timeouts;
+pub use timeouts::{SCRAPE_TIMEOUT, Timeouts};
 pub use tls::ClientTls;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use pingora::http::RequestHeader;
 
 use crate::config::Limits;
 
 /// What Prometheus sends along with a scrape.
-const SCRAPE_TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
+pub const SCRAPE_TIMEOUT: HeaderName =
+    HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// The answer must reach the scraper before it gives up (the offset that blackbox_exporter uses).
 const SCRAPE_TIMEOUT_OFFSET: f64 = 0.5;
 /// A scraper that states none gets Prometheus's default of 10 s, less the offset.
@@ -30,7 +32,7 @@ impl Timeouts {
         let response = limits.response_timeout.unwrap_or_else(|| {
             let stated = request
                 .headers
-                .get(SCRAPE_TIMEOUT_HEADER)
+                .get(SCRAPE_TIMEOUT)
                 .and_then(|value| value.to_str().ok()?.parse::<f64>().ok());
             from_scrape_timeout(stated)
         });

@@ -53,6 +53,11 @@ fn listener(
         problems.error(node, format!("{}: {message}", place("tls_server_config")));
     }
     let tls = Tls::validate(tls_node, &place("tls_server_config"), others.http2, sources, problems);
+    if tls.is_off() && tls_node.is_some_and(|node| !node.is_empty_map()) {
+        let message = "nothing in it turns TLS on; name cert_file and key_file, or write \
+                       `tls_server_config: {}`";
+        problems.error(node, format!("{}: {message}", place("tls_server_config")));
+    }
     let is_remote = !name.starts_with("unix:");
     if tls_node.is_some() && tls.is_off() && is_remote && !others.users.is_empty() {
         let message = "without TLS, passwords cross the network in clear";

@@ -93,17 +93,22 @@ impl Proxy {
         let tokens = tokens::validate(section, sources, problems);
         let names: Vec<String> = tokens.iter().map(|token| token.name.clone()).collect();
         let known = routes::Known { users: others.users, tokens: &names, client_auth };
-        let mut routes =
-            section.get("routes").map(|node| routes::validate(node, &known, sources, problems));
-        if let Some(node) = section.get("file_sd_configs") {
-            let routes = routes.get_or_insert_default();
-            routes::file_sd::validate(node, &known, routes, sources, problems);
+        let mut collected: Option<routes::Collected> = None;
+        if let Some(node) = section.get("routes") {
+            collected.get_or_insert_default().add(node, &known, sources, problems);
         }
+        if let Some(node) = section.get("file_sd_configs") {
+            collected.get_or_insert_default().add_file_sd(node, &known, sources, problems);
+        }
+        let routes = collected.map(|collected| collected.finish(problems));
         if let (Some(_), Some(node)) = (&routes, section.get("public_paths")) {
             problems.error(node, "proxy.public_paths: with routes, each has its own public_paths");
         }
-        if let (None, Some(node)) = (&routes, section.get("tokens")) {
-            problems.error(node, "proxy.tokens: without routes nobody asks for tokens");
+        for key in ["tokens", "tokens_file"] {
+            if let (None, Some(node)) = (&routes, section.get(key)) {
+                let message = format!("proxy.{key}: without routes nobody asks for tokens");
+                problems.error(node, message);
+            }
         }
         Self {
             tokens,
@@ -128,8 +133,13 @@ impl Proxy {
         self.routes.as_deref().unwrap_or_default()
     }
 
-    pub fn has_public_paths(&self) -> bool {
-        let of_route = |route: &Route| !route.terms.public_paths.is_empty();
+    /// On the listeners of whose names this holds.
+    pub fn has_public_paths(&self, is_there: impl Fn(&String) -> bool) -> bool {
+        let is_reached =
+            |listeners: &[String]| listeners.is_empty() || listeners.iter().any(&is_there);
+        let of_route = |route: &Route| {
+            !route.terms.public_paths.is_empty() && is_reached(&route.terms.listeners)
+        };
         !self.public_paths.is_empty() || self.routes().iter().any(of_route)
     }
 
@@ -154,7 +164,8 @@ fn public_paths(node: &Node, problems: &mut Problems) -> Vec<String> {
     paths
 }
 
-/// A single address is a network of one.
+/// A single address is a network of one. One with bits after its mask may be meant otherwise.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    network.filter(|network| *network == network.trunc())
 }

@@ -72,7 +72,8 @@ impl ProxyProtocol {
                 None => problems.error(
                     item,
                     format!(
-                        "{place}.sources: expected an address, a network or unix, found {text:?}"
+                        "{place}.sources: expected an address, a network or unix, found {text:?}; a \
+                         network such as 10.0.0.0/8 has nothing after its mask"
                     ),
                 ),
             }

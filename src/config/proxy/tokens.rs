@@ -55,6 +55,15 @@ pub fn validate(
     if let Some(node) = file {
         from_file(node, &mut tokens, sources, problems);
     }
+    for (index, token) in tokens.iter().enumerate() {
+        let mut earlier = tokens.iter().take(index);
+        if let Some(other) = earlier.find(|other| other.hash == token.hash)
+            && let Some(node) = file.or(section.get("tokens"))
+        {
+            let names = [&other.name, &token.name].map(|name| presentable(name));
+            problems.error(node, format!("{place}: {} are the same token", names.join(" and ")));
+        }
+    }
     let slow = tokens.iter().filter(|token| matches!(token.hash, TokenHash::Bcrypt(_))).count();
     if let Some(node) = file.or(section.get("tokens")).filter(|_| slow > MOST_BCRYPT) {
         problems.error(

@@ -36,14 +36,8 @@ pub struct Tls {
     pub curves: Vec<Curve>,
     /// Beside `cert`, for clients that ask for one of their names.
     pub certificates: Vec<Certificate>,
-    pub declared: Declared,
-}
-
-/// Which keys the file has, be they empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Declared {
-    pub client_auth_type: bool,
-    pub client_allowed_sans: bool,
+    /// The keys that the file has, be they empty.
+    pub declared: Vec<&'static str>,
 }
 
 /// PEM text and where it came from.
@@ -170,10 +164,7 @@ impl Tls {
             prefer_server_cipher_suites: policy.prefer_server_cipher_suites,
             curves: policy.curves,
             certificates: Vec::new(),
-            declared: Declared {
-                client_auth_type: node.has("client_auth_type"),
-                client_allowed_sans: node.has("client_allowed_sans"),
-            },
+            declared: KEYS.into_iter().filter(|key| node.has(key)).collect(),
         }))
     }
 

@@ -41,6 +41,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub enum Outcome {
     Pending,
+    /// It has begun to come, at this time.
+    Coming(Instant),
     Done(Arc<Answer>),
     /// One of those who wait has to ask.
     Failed,
@@ -64,6 +66,12 @@ pub struct Leading {
     body: BytesMut,
     /// `None` once it is over.
     room: Option<Room>,
+}
+
+impl Outcome {
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Pending | Self::Coming(_))
+    }
 }
 
 impl Leading {
@@ -99,7 +107,9 @@ impl Leading {
         }
         let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         self.head = Some((response.status, headers));
-        if !self.takes(bytes) {
+        if self.takes(bytes) {
+            self.outcome.send_replace(Outcome::Coming(Instant::now()));
+        } else {
             self.end(Outcome::TooLarge);
         }
     }

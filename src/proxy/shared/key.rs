@@ -8,6 +8,8 @@ use http::{HeaderValue, Method};
 use pingora::http::RequestHeader;
 
 use crate::auth::Identity;
+use crate::proxy::headers;
+use crate::upstream::SCRAPE_TIMEOUT;
 
 /// What makes a request more than a plain question.
 const PARTICULAR: [HeaderName; 9] = [
@@ -21,6 +23,9 @@ const PARTICULAR: [HeaderName; 9] = [
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
 ];
+
+/// What an answer may depend on beside target and host.
+pub const KEYED: [HeaderName; 3] = [ACCEPT, ACCEPT_ENCODING, SCRAPE_TIMEOUT];
 
 /// Of an entry: what the table and the allocator need for it.
 const OVERHEAD: usize = 256;
@@ -40,6 +45,7 @@ pub struct Key {
     generation: u64,
     route: String,
     target: Vec<u8>,
+    host: Vec<u8>,
     accepted: Vec<(HeaderName, HeaderValue)>,
     /// `None`: the same for all.
     identity: Option<Identity>,
@@ -62,7 +68,7 @@ impl Key {
         if request.method != Method::GET || is_particular {
             return None;
         }
-        let accepted = [ACCEPT, ACCEPT_ENCODING].into_iter().flat_map(|name| {
+        let accepted = KEYED.into_iter().flat_map(|name| {
             let values = request.headers.get_all(&name).iter().cloned();
             values.map(move |value| (name.clone(), value)).collect::<Vec<_>>()
         });
@@ -70,6 +76,7 @@ impl Key {
             generation,
             route: route.to_owned(),
             target: request.raw_path().to_vec(),
+            host: headers::host(request).unwrap_or_default(),
             accepted: accepted.collect(),
             identity,
         })
@@ -78,6 +85,11 @@ impl Key {
     /// What it takes in memory, about.
     pub fn bytes(&self) -> usize {
         let accepted: usize = self.accepted.iter().map(|(_, value)| value.len()).sum();
-        OVERHEAD + size_of::<Self>() + self.route.len() + self.target.len() + accepted
+        OVERHEAD
+            + size_of::<Self>()
+            + self.route.len()
+            + self.target.len()
+            + self.host.len()
+            + accepted
     }
 }

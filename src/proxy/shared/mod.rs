@@ -1,8 +1,9 @@
 //! Scrapes that are shared (`coalesce`, `cache_for`): of identical requests one is forwarded, and its
 //! answer is given to all.
 //!
-//! Identical are requests of the same route, target, `Accept` and `Accept-Encoding` under the same
-//! configuration, and of the same identity unless the route says that all get the same. Who is
+//! Identical are requests of the same route, target, host and [`KEYED`] fields under the same
+//! configuration, and of the same identity unless the route says that all get the same; nothing else
+//! of a request that is shared gets to the exporter. Who is
 //! given an answer was admitted like everybody else. When there is no room for more, each request is
 //! forwarded, as without sharing.
 
@@ -15,12 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::time::timeout_at;
 
 use crate::config::routes::Sharing;
 use crate::metrics::Metrics;
 use answer::Outcome;
 pub use answer::{Answer, Leading};
-pub use key::{Audience, Key};
+pub use key::{Audience, KEYED, Key};
 use room::House;
 
 /// What a request has to do.
@@ -46,6 +48,9 @@ impl Slot {
         }
     }
 }
+
+/// It comes as fast as the one who asked first reads it: after this time the others ask themselves.
+const LONGEST_BODY: Duration = Duration::from_secs(1);
 
 /// How often what has expired is looked for; none of it is given to anybody.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -82,7 +87,7 @@ impl Shared {
         patience: Duration,
         metrics: &Metrics,
     ) -> Option<Turn> {
-        let deadline = tokio::time::Instant::now() + patience;
+        let deadline = (Instant::now() + patience).into();
         loop {
             let mut waiting = match self.look(&key, sharing) {
                 Found::Turn(turn) => {
@@ -96,15 +101,11 @@ impl Shared {
                     waiting
                 }
             };
-            let outcome = waiting.wait_for(|outcome| !matches!(outcome, Outcome::Pending));
-            match tokio::time::timeout_at(deadline, outcome).await {
-                Ok(Ok(outcome)) => match &*outcome {
-                    Outcome::Done(answer) => return Some(Turn::Answer(Arc::clone(answer))),
-                    Outcome::TooLarge => return Some(Turn::Alone),
-                    Outcome::Failed | Outcome::Pending => {}
-                },
-                // Gone without a word.
-                Ok(Err(_)) => {}
+            match timeout_at(deadline, wait(&mut waiting)).await {
+                Ok(Some(Outcome::Done(answer))) => return Some(Turn::Answer(answer)),
+                Ok(Some(Outcome::TooLarge | Outcome::Coming(_))) => return Some(Turn::Alone),
+                // Failed, or gone without a word.
+                Ok(_) => {}
                 Err(_) => return None,
             }
         }
@@ -148,4 +149,16 @@ impl Shared {
 enum Found {
     Turn(Turn),
     InFlight(watch::Receiver<Outcome>),
+}
+
+/// How it ends, or that it has begun to come and does not.
+async fn wait(waiting: &mut watch::Receiver<Outcome>) -> Option<Outcome> {
+    let begun =
+        waiting.wait_for(|outcome| !matches!(outcome, Outcome::Pending)).await.ok()?.clone();
+    let Outcome::Coming(since) = begun else { return Some(begun) };
+    let ended = timeout_at((since + LONGEST_BODY).into(), waiting.wait_for(Outcome::is_final));
+    match ended.await {
+        Ok(ended) => Some(ended.ok()?.clone()),
+        Err(_) => Some(Outcome::Coming(since)),
+    }
 }

@@ -5,6 +5,8 @@
 //! whose file was rewritten in place 821 times served 569 requests without credentials.)
 
 mod routes;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use crate::config::{Config, Finding, Severity};
@@ -14,7 +16,10 @@ use crate::load::Loaded;
 /// since a file that is cut before one of them may hold another. What is replaced (users by
 /// certificates that are verified, certificates by users) is not taken away: no cut adds anything.
 pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> {
-    let config = &new.config;
+    refuse(new, lost(old, &new.config).into_iter())
+}
+
+fn lost(old: &Config, config: &Config) -> Vec<String> {
     let mut lost = Vec::new();
     if !old.users.is_empty()
         && config.users.is_empty()
@@ -26,6 +31,9 @@ pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> 
              looks like this; to mean it, write `basic_auth_users: {}`",
         );
     }
+    if old.declared.ends_in_newline && !config.declared.ends_in_newline {
+        lost.push("the last line has no end: refused, since a half-written file looks like this");
+    }
     if old.proxy.routes.is_some() != config.proxy.routes.is_some() {
         lost.push(
             "proxy.routes: whether there are any cannot change while the guard runs; restart it, \
@@ -33,7 +41,7 @@ pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> 
         );
     }
     let lost = lost.into_iter().map(str::to_owned);
-    refuse(new, lost.chain(tls::lost(old, config)).chain(routes::lost(old, config)))
+    lost.chain(tls::lost(old, config)).chain(routes::lost(old, config)).collect()
 }
 
 /// What is said of a listener must be said of one that there is.

@@ -1,6 +1,6 @@
 //! What a reload may not take from the TLS of a listener.
 
-use crate::config::{ClientCertificate, Config, Tls};
+use crate::config::{ClientAuth, ClientCertificate, Config, Tls};
 
 const HALF: &str = "refused, since a half-written file looks like this; to mean it, write";
 
@@ -36,8 +36,8 @@ fn demanded(tls: Option<&Tls>) -> ClientCertificate {
     tls.map_or(ClientCertificate::Optional, |tls| tls.client_auth.certificate())
 }
 
-fn names(tls: Option<&Tls>) -> bool {
-    tls.is_some_and(|tls| !tls.allowed_sans.is_empty())
+fn names(tls: &Tls) -> bool {
+    !tls.allowed_sans.is_empty()
 }
 
 /// Whether every client has to show a certificate that is verified, and some had not before.
@@ -57,37 +57,41 @@ fn of_listener(change: &Change<'_>, old: &Config, new: &Config) -> Vec<String> {
         None => String::new(),
     };
     let (asked, asks) = (demanded(change.old), demanded(change.new));
-    let declared = change.new.filter(|_| change.is_own).map(|tls| tls.declared);
-    let users_gained = old.users.is_empty() && !new.users.is_empty();
-    let mut lost = Vec::new();
-    let tls_lost = change.old.is_some() && change.new.is_none();
     // A listener has nothing of its own but what somebody has written.
     let is_said = match change.listener {
         Some(_) => change.is_own,
         None => new.declared.tls_explicitly_off,
     };
-    if tls_lost && !is_said {
-        lost.push(format!("{place}this would turn TLS off: {HALF} `tls_server_config: {{}}`"));
-    }
-    if !tls_lost
-        && asks < asked
-        && !users_gained
-        && !declared.is_some_and(|declared| declared.client_auth_type)
-    {
-        lost.push(format!(
-            "{place}this would ask for weaker client certificates: {HALF} `client_auth_type: \
-             NoClientCert`"
-        ));
-    }
-    if names(change.old)
-        && !names(change.new)
-        && asks > ClientCertificate::Optional
-        && !declared.is_some_and(|declared| declared.client_allowed_sans)
-    {
-        lost.push(format!(
-            "{place}this would admit client certificates of any name: {HALF} \
-             `client_allowed_sans: []`"
-        ));
-    }
-    lost
+    let (Some(before), Some(tls)) = (change.old, change.new) else {
+        let is_lost = change.old.is_some() && !is_said;
+        let message =
+            || format!("{place}this would turn TLS off: {HALF} `tls_server_config: {{}}`");
+        return is_lost.then(message).into_iter().collect();
+    };
+    let is_declared = |key| change.is_own && tls.declared.contains(&key);
+    let users_gained = old.users.is_empty() && !new.users.is_empty();
+    let still_asks = tls.client_auth != ClientAuth::None;
+    let verifies = tls.client_auth.verifies();
+    let ca_lost = before.client_ca.is_some() && tls.client_ca.is_none() && verifies;
+    [
+        (
+            asks < asked && !users_gained && !is_declared("client_auth_type"),
+            "ask for weaker client certificates",
+            "client_auth_type: NoClientCert",
+        ),
+        (
+            names(before) && !names(tls) && still_asks && !is_declared("client_allowed_sans"),
+            "admit client certificates of any name",
+            "client_allowed_sans: []",
+        ),
+        (
+            ca_lost && !is_declared("client_ca_file") && !is_declared("client_ca"),
+            "trust every CA of the system's for client certificates",
+            "client_ca_file: ''",
+        ),
+    ]
+    .into_iter()
+    .filter(|(is_lost, ..)| *is_lost)
+    .map(|(_, what, word)| format!("{place}this would {what}: {HALF} `{word}`"))
+    .collect()
 }

@@ -1,5 +1,7 @@
 //! `proxy.file_sd_configs`: routes from the files that Prometheus reads.
 
+use std::time::Duration;
+
 use super::*;
 
 /// A route for each target of these files.
@@ -139,6 +141,38 @@ fn files_behind_links_are_watched() {
     guard.wait_generation(2);
     assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&second))), 200);
     assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&first))), 404);
+}
+
+/// As soon as others: the content check, every half minute, would find them, too.
+#[test]
+fn a_directory_behind_a_link_is_watched() {
+    let exporter = Exporter::new();
+    let builder = GuardBuilder::new().config(config("'sd/*.yml'", ""));
+    std::fs::create_dir(builder.path("real")).expect("a directory");
+    std::os::unix::fs::symlink("real", builder.path("sd")).expect("a link");
+    let guard = builder.start();
+    guard.write("real/a.yml", format!("- targets: ['{}']\n", address(&exporter)));
+    eventually_within(Duration::from_secs(20), "the reload", || {
+        status(&guard, &format!("/fleet/{}/metrics", segment(&exporter))) == 200
+    });
+}
+
+/// What everybody writes costs no more than what nobody does.
+#[test]
+fn a_thousand_targets_with_any_labels_are_read_in_no_time() {
+    let groups = |value: &str| -> String {
+        (0..1000).map(|n| format!("- targets: ['a{n}:1']\n  labels: {{x: {value}}}\n")).collect()
+    };
+    let time = |value: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        guard::write(&dir.path().join("web.yml"), config("a.yml", ""));
+        guard::write(&dir.path().join("a.yml"), groups(value));
+        let begun = std::time::Instant::now();
+        guard::run(dir.path(), &["check", "web.yml"]).expect_code(0);
+        begun.elapsed()
+    };
+    let (plain, word) = (time("z"), time("'yes'"));
+    assert!(word < plain * 10, "{plain:?} and {word:?}");
 }
 
 #[test]

@@ -35,6 +35,23 @@ fn rules_of_a_route_are_not_lost_by_a_cut() {
     }
 }
 
+/// A cut may take the name from a route, or only a part of a line.
+#[test]
+fn a_route_is_known_by_its_path_and_its_exporter_too() {
+    let whole = with_routes(&format!("{ROUTE}    name: b\n{RULE}"));
+    for (cut, word) in [
+        (with_routes(ROUTE), "access"),
+        (with_routes("  - path: /c\n    upstreams: ['unix:/x']\n"), "the exporter of route b"),
+        (whole.trim_end().to_owned(), "the last line has no end"),
+    ] {
+        let guard = GuardBuilder::new().config(&whole).start();
+        guard.replace("web.yml", cut);
+        let line = guard.wait_failed_reload(1);
+        assert!(line.contains(word), "{word}: {line}");
+        assert_eq!(status(&guard, "/a/metrics"), 403);
+    }
+}
+
 #[test]
 fn what_is_said_in_so_many_words_counts() {
     let exporter = Exporter::new();

@@ -165,10 +165,19 @@ fn what_a_listener_demands_is_not_lost_by_a_cut() {
     let before = statuses(&guard, &house, "/metrics");
     let end = own.find("      client_auth_type").expect("the key");
     let no_ca = own[..end].replace("      client_ca_file: clients.crt\n", "");
-    for (count, cut) in ["", &no_ca].into_iter().enumerate() {
+    let lone_key = no_ca.replace("cert_file: second.crt", "min_version: TLS12");
+    let lone_key = lone_key.replace("      key_file: second.key\n", "");
+    for (count, (cut, why)) in [
+        ("", "weaker client certificates"),
+        (&no_ca, "weaker client certificates"),
+        (&lone_key, "nothing in it turns TLS on"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         guard.replace("web.yml", file(cut));
         let line = guard.wait_failed_reload(count + 1);
-        assert!(line.contains("weaker client certificates"), "{line}");
+        assert!(line.contains(why), "{line}");
         assert_eq!(statuses(&guard, &house, "/metrics"), before);
     }
     // Said in so many words; that the socket gets the file's TLS takes nothing away.

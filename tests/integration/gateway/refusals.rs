@@ -20,6 +20,11 @@ fn bad_routes_are_named_with_their_lines() {
         (route(", paths: ['/a*b']"), 5, "elsewhere"),
         (route(", strip_path: false, paths: [/b]"), 5, "not below the route's path"),
         (route(", hosts: ['a:1']"), 5, "without a port"),
+        (route(", hosts: ['*.example']"), 5, "no patterns here"),
+        (route(", public_paths: ['/x/*']"), 5, "is a pattern"),
+        (route(", access: [{networks: [10.0.0.1/8]}]"), 5, "nothing after its mask"),
+        ("  - {path: /a, upstreams: []}\n".to_owned(), 5, "name the exporter's address"),
+        ("  - {path: /a, upstreams: ['http://a:0']}\n".to_owned(), 5, "expected http://HOST:PORT"),
         (route(", labels: {__x: y}"), 5, "label name"),
         (route(", access: []"), 5, "nobody may use"),
         (route(", access: [{}]"), 5, "admits everybody"),
@@ -31,6 +36,15 @@ fn bad_routes_are_named_with_their_lines() {
         (second("name: a"), 6, "another route has this name"),
         (second("name: b, path: /a/"), 6, "only one can be reached"),
         (second("path: /a/metrics"), 6, "never reached"),
+        (
+            format!(
+                "{}{}",
+                route(", paths: ['/b/*']"),
+                "  - {path: /a/b, upstreams: ['unix:/x']}\n"
+            ),
+            6,
+            "/a/b of route a is never reached",
+        ),
         (second("name: b, path: /-, paths: [/targets]"), 6, "the guard's own"),
     ] {
         let (code, said) = check(&with_routes(&routes));
@@ -49,6 +63,11 @@ fn what_belongs_elsewhere_is_refused() {
         (format!("proxy:\n{routes}"), "say who may use the route"),
         (format!("{}proxy:\n  public_paths: [/a]\n{routes}", scraper()), "each has its own"),
         ("proxy:\n  tokens: {a: b}\n".to_owned(), "sha256:"),
+        ("proxy:\n  tokens_file: absent.yml\n".to_owned(), "nobody asks for tokens"),
+        (
+            format!("proxy:\n  tokens: {{a: 'sha256:{0}', b: 'sha256:{0}'}}\n", "0".repeat(64)),
+            "are the same token",
+        ),
         ("proxy:\n  tokens_file: absent.yml\n".to_owned(), "cannot read absent.yml"),
     ] {
         let (code, said) = check(&config);

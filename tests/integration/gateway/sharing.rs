@@ -121,6 +121,48 @@ fn what_differs_is_not_shared() {
     assert_eq!(get_with(&guard, ("alice", "wrong"), "").status, 401);
 }
 
+/// What else a request says can neither change what others get nor be told to the exporter.
+#[test]
+fn what_is_shared_depends_on_nothing_else() {
+    let exporter = Exporter::new();
+    let guard = gateway(&route(&exporter, "cache_for: 10m"));
+    let ask = |more: &str| {
+        assert_eq!(get_with(&guard, SCRAPER, more).status, 200);
+        exporter.requests().len()
+    };
+    assert_eq!(ask("X-Own: 1\r\nCookie: a=b\r\nUser-Agent: x\r\nAccept: a/b\r\n"), 1);
+    let request = &exporter.requests()[0];
+    assert!(["x-own", "cookie", "user-agent"].iter().all(|name| !request.has(name)));
+    assert_eq!(request.values("accept"), ["a/b"]);
+    assert_eq!(ask("X-Own: 2\r\nAccept: a/b\r\n"), 1);
+    assert_eq!(ask("X-Prometheus-Scrape-Timeout-Seconds: 1\r\nAccept: a/b\r\n"), 2);
+    let authorization = basic(SCRAPER.0, SCRAPER.1);
+    for expected in [3, 3] {
+        let other = format!(
+            "GET /a/metrics HTTP/1.1\r\nHost: evil.example\r\nAccept: a/b\r\nAuthorization: \
+             {authorization}\r\n\r\n"
+        );
+        assert_eq!(guard.connect().request(other).status, 200);
+        assert_eq!(exporter.requests().len(), expected);
+    }
+}
+
+/// An answer comes as fast as the one who asked first reads it, which may be never.
+#[test]
+fn who_reads_slowly_holds_up_nobody() {
+    let body = "x".repeat(15 * 1024 * 1024);
+    let exporter = Exporter::answering(ok("", &body));
+    let guard = gateway(&route(&exporter, "coalesce: true"));
+    let mut slow = guard.connect();
+    slow.send(get("/a/metrics", &format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1))));
+    eventually("the exporter is asked", || exporter.requests().len() == 1);
+    for _ in 0..2 {
+        let answer = get_with(&guard, SCRAPER, "");
+        assert_eq!((answer.status, answer.body.len()), (200, body.len()));
+    }
+    drop(slow);
+}
+
 #[test]
 fn failures_are_nobodys_to_keep() {
     let exporter = Exporter::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");

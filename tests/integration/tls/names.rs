@@ -1,5 +1,7 @@
 //! `proxy.certificates`: which certificate a client gets, by the name that it asks for.
 
+use openssl::ssl::SslVersion;
+
 use crate::support::*;
 
 /// Names, certificates and what the guard is to be started with.
@@ -62,6 +64,32 @@ fn each_name_has_its_certificate() {
         (Some("elsewhere.test"), &own),
     ] {
         assert_eq!(&shown(&guard, name), expected, "{name:?}");
+    }
+}
+
+/// The certificate is all that differs.
+#[test]
+fn client_certificates_count_whatever_the_name() {
+    let site = Site::new();
+    let one = site.issue(&["one.example"]);
+    let clients = Authority::new("clients");
+    let builder = site.builder(&[&one]).file("ca.crt", clients.pem());
+    let config = std::fs::read_to_string(builder.path("web.yml")).expect("the file");
+    let demand =
+        format!("{TLS}  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n");
+    let guard = builder.config(config.replacen(TLS, &demand, 1)).start();
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        for name in ["one.example", "localhost"] {
+            let ask = |client: TlsClient| {
+                let more = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+                client.version(version).server_name(name).try_get(guard.port(), &more)
+            };
+            let with = |ca: &Authority| ask(TlsClient::new().identity(&ca.issue(&Leaf::client())));
+            let answer = with(&clients).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(answer.status, 200, "{name}");
+            assert!(with(&Authority::new("others")).is_err(), "{name}");
+            assert!(ask(TlsClient::new()).is_err(), "{name}");
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub struct Rule {
 /// Which conditions the file has, be they empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Declared {
+    pub any_user: bool,
     pub client_names: bool,
     pub networks: bool,
 }
@@ -119,6 +120,7 @@ fn rule(node: &Node, place: &str, known: &Known<'_>, problems: &mut Problems) ->
     };
     let mut rule = Rule::default();
     let any_user = section.get("any_user");
+    rule.declared.any_user = any_user.is_some();
     rule.any_user = any_user
         .and_then(|node| node.boolean(&format!("{place}.any_user"), problems))
         .unwrap_or_default();
@@ -166,7 +168,8 @@ fn rule(node: &Node, place: &str, known: &Known<'_>, problems: &mut Problems) ->
                 Some(network) => networks.push(Network::Ip(network)),
                 None => problems.error(
                     item,
-                    format!("{place}.networks: expected an address, a network or unix"),
+                    format!("{place}.networks: expected an address, a network or unix; a network such as 10.0.0.0/8 has \
+                         nothing after its mask"),
                 ),
             }
         }

@@ -1,11 +1,11 @@
 //! `proxy.file_sd_configs`: a route for each target of Prometheus's `file_sd` files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    Known, METRICS, NAME, Pattern, Prefix, Route, Terms, declared, is_label, is_name, labels,
-    overlap, prefix, terms,
+    Collected, Known, METRICS, NAME, Pattern, Place, Prefix, Route, Terms, declared, is_label,
+    is_name, labels, prefix, terms,
 };
 use crate::config::document::NodePath;
 use crate::config::file::File;
@@ -24,7 +24,7 @@ const KEYS: [&str; 4] = ["files", "name", "path", "labels"];
 const SCHEME: &str = "__scheme__";
 const METRICS_PATH: &str = "__metrics_path__";
 const ADDRESS: &str = "__address__";
-const ROUTE: &str = "__route__";
+pub const ROUTE: &str = "__route__";
 /// What was known when the file was written.
 const META: &str = "__meta_";
 const INSTANCE: &str = "instance";
@@ -36,6 +36,8 @@ struct Target {
     upstream: Upstream,
     path: Pattern,
     labels: BTreeMap<String, String>,
+    /// Of the instructions.
+    declared: Vec<&'static str>,
     /// In its file.
     at: NodePath,
 }
@@ -49,73 +51,61 @@ struct Template {
     terms: Arc<Terms>,
 }
 
-/// Add the routes to those that there are.
-pub fn validate(
-    node: &Node,
-    known: &Known<'_>,
-    routes: &mut Vec<Route>,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) {
-    let Kind::Sequence(items) = &node.kind else {
-        return problems.error(node, format!("{PLACE}: expected a list of mappings with files"));
-    };
-    for item in items {
-        entry(item, known, routes, sources, problems);
-    }
-}
-
-fn entry(
-    node: &Node,
-    known: &Known<'_>,
-    routes: &mut Vec<Route>,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) {
-    let section = node.section(PLACE, &[&KEYS[..], &terms::KEYS].concat(), problems);
-    let mut files: Vec<(File, Vec<Target>)> = Vec::new();
-    for mut file in self::files(node, &section, sources, problems) {
-        let targets = targets(&file.root, &mut file.problems);
-        files.push((file, targets));
-    }
-    let targets = files.iter().flat_map(|(_, targets)| targets);
-    let upstreams: Vec<Upstream> = targets.map(|target| target.upstream.clone()).collect();
-    let entry = terms::Entry { node, section: &section, place: PLACE };
-    let terms = Terms::read(&entry, &upstreams, known, sources, problems);
-    let name = section.get("name").and_then(|node| {
-        let text = node.string(&format!("{PLACE}.name"), problems)?;
-        if !is_name(text) {
-            problems.error(node, format!("{PLACE}.name: expected {NAME}"));
+impl Collected {
+    /// What `proxy.file_sd_configs` has.
+    pub fn add_file_sd(
+        &mut self,
+        node: &Node,
+        known: &Known<'_>,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) {
+        let Kind::Sequence(items) = &node.kind else {
+            let message = format!("{PLACE}: expected a list of mappings with files");
+            return problems.error(node, message);
+        };
+        for item in items {
+            self.add_entry(item, known, sources, problems);
         }
-        Some(text.to_owned())
-    });
-    let template = Template {
-        name,
-        prefix: prefix(section.get("path"), &format!("{PLACE}.path"), problems),
-        labels: section
-            .get("labels")
-            .map(|node| labels(node, &format!("{PLACE}.labels"), problems))
-            .unwrap_or_default(),
-        declared: declared(&section),
-        terms: Arc::new(terms),
-    };
-    for (mut file, targets) in files {
-        for target in targets {
-            add(template.route(&target), &target, routes, &mut file.problems);
-        }
-        problems.of_file(file.into_findings());
     }
-}
 
-fn add(route: Route, target: &Target, routes: &mut Vec<Route>, problems: &mut Problems) {
-    // Prometheus takes a target that is there twice for one.
-    if routes.contains(&route) {
-        return;
+    fn add_entry(
+        &mut self,
+        node: &Node,
+        known: &Known<'_>,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) {
+        let section = node.section(PLACE, &[&KEYS[..], &terms::KEYS].concat(), problems);
+        let mut found: Vec<(File, Vec<Target>)> = Vec::new();
+        for mut file in files(node, &section, sources, problems) {
+            let targets = targets(&file.root, &mut file.problems);
+            found.push((file, targets));
+        }
+        let targets = found.iter().flat_map(|(_, targets)| targets);
+        let upstreams: Vec<Upstream> = targets.map(|target| target.upstream.clone()).collect();
+        let template = Template::read(node, &section, &upstreams, known, sources, problems);
+        // Prometheus takes a target that is there twice for one.
+        let mut seen = HashSet::new();
+        for (file, targets) in found {
+            for target in targets {
+                let route = template.route(&target);
+                let place = Place::Elsewhere(self.files.len(), target.at);
+                let labels: Vec<_> = target.labels.into_iter().collect();
+                let is_new = seen.insert((
+                    route.name.clone(),
+                    target.upstream.to_string(),
+                    target.path.as_str().to_owned(),
+                    labels,
+                ));
+                if is_new {
+                    self.routes.push(route);
+                    self.places.push(place);
+                }
+            }
+            self.files.push(file);
+        }
     }
-    for message in overlap::with_earlier(&route, routes) {
-        problems.error_at(&target.at, message);
-    }
-    routes.push(route);
 }
 
 fn files(
@@ -154,6 +144,34 @@ fn files(
 }
 
 impl Template {
+    fn read(
+        node: &Node,
+        section: &Section<'_>,
+        upstreams: &[Upstream],
+        known: &Known<'_>,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) -> Self {
+        let entry = terms::Entry { node, section, place: PLACE, upstreams_vary: true };
+        let terms = Terms::read(&entry, upstreams, known, sources, problems);
+        let name = section.get("name").and_then(|node| {
+            let text = node.string(&format!("{PLACE}.name"), problems)?;
+            if !is_name(text) {
+                problems.error(node, format!("{PLACE}.name: expected {NAME}"));
+            }
+            Some(text.to_owned())
+        });
+        let of_all = section.get("labels");
+        let of_all = of_all.map(|node| labels(node, &format!("{PLACE}.labels"), problems));
+        Self {
+            name,
+            prefix: prefix(section.get("path"), &format!("{PLACE}.path"), problems),
+            labels: of_all.unwrap_or_default(),
+            declared: declared(section),
+            terms: Arc::new(terms),
+        }
+    }
+
     fn route(&self, target: &Target) -> Route {
         let name = match &self.name {
             Some(before) => format!("{before}-{}", target.name),
@@ -169,7 +187,7 @@ impl Template {
             paths: vec![target.path.clone()],
             allowed_targets: None,
             labels,
-            declared: self.declared.clone(),
+            declared: self.declared.iter().chain(&target.declared).copied().collect(),
             terms: Arc::clone(&self.terms),
         }
     }
@@ -233,10 +251,13 @@ fn target(address: &str, labels: &BTreeMap<String, String>) -> Result<Target, St
         return Err(format!("{METRICS_PATH}: expected one path"));
     }
     let name = match labels.get(ROUTE) {
-        Some(name) if is_name(name) => name.clone(),
+        Some(name) if is_segment(name) => name.clone(),
         Some(_) => return Err(format!("{ROUTE}: expected {NAME}")),
         None => name_of(address),
     };
+    if !is_segment(&name) {
+        return Err(format!("expected HOST:PORT, found {address:?}"));
+    }
     let is_ours = |name: &str| {
         [SCHEME, METRICS_PATH, ADDRESS, ROUTE].contains(&name) || name.starts_with(META)
     };
@@ -244,7 +265,14 @@ fn target(address: &str, labels: &BTreeMap<String, String>) -> Result<Target, St
     kept.retain(|name, _| !is_ours(name));
     // As if Prometheus had read the file itself.
     kept.entry(INSTANCE.to_owned()).or_insert_with(|| address.to_owned());
-    Ok(Target { name, upstream, path, labels: kept, at: NodePath::new() })
+    let declared = [SCHEME, METRICS_PATH].into_iter().filter(|name| labels.contains_key(*name));
+    let declared = declared.collect();
+    Ok(Target { name, upstream, path, labels: kept, declared, at: NodePath::new() })
+}
+
+/// Whether it can be one of a path.
+fn is_segment(name: &str) -> bool {
+    is_name(name) && name != "." && name != ".."
 }
 
 /// An address as part of a path.
@@ -290,6 +318,8 @@ mod tests {
             ("a:1", &[(METRICS_PATH, "/a/*")]),
             ("a:1", &[(METRICS_PATH, "/a%2f")]),
             ("a:1", &[(ROUTE, "a b")]),
+            ("a:1", &[(ROUTE, "..")]),
+            ("a:0", &[]),
         ] {
             assert!(target(address, &labels(pairs)).is_err(), "{address}");
         }

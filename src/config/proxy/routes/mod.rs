@@ -1,7 +1,7 @@
 //! `proxy.routes`: several exporters behind one guard.
 
 mod access;
-pub(super) mod file_sd;
+mod file_sd;
 mod overlap;
 mod path;
 mod terms;
@@ -15,6 +15,8 @@ pub use path::{Pattern, Prefix, is_plain};
 pub use terms::{Sharing, Terms};
 pub use upstream_tls::UpstreamTls;
 
+use crate::config::document::NodePath;
+use crate::config::file::File;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node, Section};
 use crate::config::per_listener::PerListener;
@@ -85,32 +87,66 @@ impl Route {
         if self.strip { format!("{}{path}", self.prefix.as_str()) } else { path.to_owned() }
     }
 
-    /// What service discovery has for `__metrics_path__`.
-    pub fn metrics_path(&self) -> String {
-        let exact = self.paths.iter().find_map(Pattern::exact);
-        self.outside(exact.unwrap_or(METRICS))
+    /// What service discovery has for `__metrics_path__`; `None` where there is nothing to scrape.
+    pub fn metrics_path(&self) -> Option<String> {
+        let is_scraped = self.terms.methods.iter().any(|method| method == "GET");
+        let exact = || self.paths.iter().find_map(Pattern::exact);
+        let usual = || self.paths.iter().any(|pattern| pattern.matches(METRICS)).then_some(METRICS);
+        let path = is_scraped.then(|| exact().or_else(usual)).flatten()?;
+        Some(self.outside(path))
     }
 }
 
-pub fn validate(
-    node: &Node,
-    known: &Known<'_>,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) -> Vec<Route> {
-    let Kind::Sequence(items) = &node.kind else {
-        problems.error(node, "proxy.routes: expected a list of routes");
-        return Vec::new();
-    };
-    let mut routes: Vec<Route> = Vec::new();
-    for item in items {
-        let Some(route) = route(item, known, sources, problems) else { continue };
-        for message in overlap::with_earlier(&route, &routes) {
-            problems.error(item, message);
+/// The routes of the file and of those that it names, and where each is.
+#[derive(Default)]
+pub struct Collected {
+    routes: Vec<Route>,
+    places: Vec<Place>,
+    files: Vec<File>,
+}
+
+enum Place {
+    Here(NodePath),
+    /// In the file of this number.
+    Elsewhere(usize, NodePath),
+}
+
+impl Collected {
+    /// What `proxy.routes` has.
+    pub fn add(
+        &mut self,
+        node: &Node,
+        known: &Known<'_>,
+        sources: &mut Sources,
+        problems: &mut Problems,
+    ) {
+        let Kind::Sequence(items) = &node.kind else {
+            return problems.error(node, "proxy.routes: expected a list of routes");
+        };
+        for item in items {
+            if let Some(route) = route(item, known, sources, problems) {
+                self.routes.push(route);
+                self.places.push(Place::Here(item.path.clone()));
+            }
         }
-        routes.push(route);
     }
-    routes
+
+    /// All of them, once it is known whether each can be reached.
+    pub fn finish(mut self, problems: &mut Problems) -> Vec<Route> {
+        for (index, message) in overlap::find(&self.routes) {
+            match &self.places[index] {
+                Place::Here(path) => problems.error_at(path, message),
+                Place::Elsewhere(file, path) => {
+                    let remedy = format!("; a label {} gives it another name", file_sd::ROUTE);
+                    self.files[*file].problems.error_at(path, message + &remedy);
+                }
+            }
+        }
+        for file in self.files {
+            problems.of_file(file.into_findings());
+        }
+        self.routes
+    }
 }
 
 /// `None` for what is no route at all; what is wrong with one is in `problems`.
@@ -127,7 +163,7 @@ fn route(
     let place = place_of(node);
     let section = node.section(&place, &[&KEYS[..], &terms::KEYS].concat(), problems);
     let upstreams = upstreams(&section, node, &place, problems);
-    let entry = terms::Entry { node, section: &section, place: &place };
+    let entry = terms::Entry { node, section: &section, place: &place, upstreams_vary: false };
     let terms = Terms::read(&entry, &upstreams, known, sources, problems);
     let at = |key: &str| format!("{place}.{key}");
     let prefix = prefix(section.get("path"), &at("path"), problems);
@@ -189,6 +225,9 @@ fn upstreams(
             ),
             Ok(upstream) => upstreams.push(upstream),
         }
+    }
+    if upstreams.is_empty() {
+        problems.error(node, format!("{place}: none; name the exporter's address"));
     }
     upstreams
 }
@@ -255,11 +294,11 @@ fn name(
 }
 
 /// What [`is_name`] takes.
-const NAME: &str = "letters, digits, dots, dashes and underscores, at most 64";
+const NAME: &str = "letters, digits, dots, dashes and underscores, at most 255";
 
 fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
+    (1..=255).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Prometheus's rules for the names; `__` is its own.

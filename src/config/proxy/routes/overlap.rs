@@ -1,45 +1,73 @@
 //! Routes that take requests from each other.
 
-use super::{Pattern, Route, TARGETS};
+use std::collections::{HashMap, HashSet};
 
-/// What is wrong with `route` beside the ones before it.
-pub fn with_earlier(route: &Route, earlier: &[Route]) -> Vec<String> {
-    let place = format!("proxy.routes.{}", route.name);
-    let mut messages = Vec::new();
-    if outside_paths(route).any(|path| path == TARGETS) {
-        messages.push(format!("{place}: {TARGETS} is the guard's own, for service discovery"));
-    }
-    for other in earlier {
-        if other.name == route.name {
-            messages.push(format!("{place}: another route has this name"));
-        }
-        if !(share(&route.terms.hosts, &other.terms.hosts) && share_a_listener(route, other)) {
-            continue;
-        }
-        if other.prefix == route.prefix {
-            messages.push(format!(
-                "{place}: route {} has the same path {}, host and listener: only one can be reached",
-                other.name,
-                route.prefix.shown()
+use super::{Route, TARGETS};
+
+/// What is wrong, with the number of the route that it is wrong of. A table of the paths that are
+/// taken makes it cost the same for each, however many there are.
+pub fn find(routes: &[Route]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut names = HashSet::new();
+    let mut by_prefix: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, route) in routes.iter().enumerate() {
+        let place = format!("proxy.routes.{}", route.name);
+        if outside_paths(route).any(|path| path == TARGETS) {
+            found.push((
+                index,
+                format!("{place}: {TARGETS} is the guard's own, for service discovery"),
             ));
-            continue;
         }
-        for (shadowed, by) in [(route, other), (other, route)] {
-            if !shadowed.prefix.covers(by.prefix.as_str()) {
-                continue;
-            }
-            if let Some(path) = outside_paths(shadowed).find(|path| by.prefix.covers(path)) {
-                messages.push(format!(
-                    "{place}: {path} of route {} is never reached: it is below {}, the longer path \
-                     of route {}",
-                    shadowed.name,
-                    by.prefix.shown(),
-                    by.name
-                ));
-            }
+        if !names.insert(&route.name) {
+            found.push((index, format!("{place}: another route has this name")));
+        }
+        let same = by_prefix.entry(route.prefix.as_str()).or_default();
+        if let Some(other) = same.iter().map(|other| &routes[*other]).find(|o| meet(route, o)) {
+            found.push((
+                index,
+                format!(
+                    "{place}: route {} has the same path {}, host and listener: only one can be \
+                     reached",
+                    other.name,
+                    route.prefix.shown()
+                ),
+            ));
+        }
+        same.push(index);
+    }
+    for (index, route) in routes.iter().enumerate() {
+        let shadows = outside_paths(route).filter_map(|path| {
+            let by = ends(&path)
+                .filter(|end| *end > route.prefix.as_str().len())
+                .filter_map(|end| by_prefix.get(&path[..end]))
+                .flatten()
+                .find(|other| meet(route, &routes[**other]))?;
+            Some((path, *by))
+        });
+        for (path, by) in shadows {
+            let message = format!(
+                "proxy.routes.{}: {path} of route {} is never reached: it is below {}, the longer \
+                 path of route {}",
+                routes[index.max(by)].name,
+                route.name,
+                routes[by].prefix.shown(),
+                routes[by].name
+            );
+            found.push((index.max(by), message));
         }
     }
-    messages
+    found
+}
+
+/// Where the prefixes of a path end.
+fn ends(path: &str) -> impl Iterator<Item = usize> {
+    let slashes = path.match_indices('/').map(|(at, _)| at);
+    slashes.chain([path.len()])
+}
+
+/// Whether there are requests that could be for both.
+fn meet(a: &Route, b: &Route) -> bool {
+    share(&a.terms.hosts, &b.terms.hosts) && share_a_listener(a, b)
 }
 
 /// A route that names hosts comes before those that name none.
@@ -53,8 +81,8 @@ fn share_a_listener(a: &Route, b: &Route) -> bool {
     a.is_empty() != b.is_empty() || share(a, b)
 }
 
-/// The single paths by which clients reach it.
+/// The paths by which clients reach it, and those below which they do.
 fn outside_paths(route: &Route) -> impl Iterator<Item = String> {
-    let exact = route.paths.iter().filter_map(Pattern::exact);
-    exact.chain(route.terms.public_paths.iter().map(String::as_str)).map(|path| route.outside(path))
+    let paths = route.paths.iter().map(|pattern| pattern.exact().unwrap_or(pattern.above()));
+    paths.chain(route.terms.public_paths.iter().map(String::as_str)).map(|path| route.outside(path))
 }

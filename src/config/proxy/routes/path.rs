@@ -91,6 +91,11 @@ impl Pattern {
         (!self.0.ends_with(BELOW)).then_some(&self.0)
     }
 
+    /// Of all below a path, that path.
+    pub fn above(&self) -> &str {
+        self.0.strip_suffix(BELOW).unwrap_or(&self.0)
+    }
+
     pub fn matches(&self, path: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(below) => path.starts_with(below) && (is_profiler(below) || !is_profiler(path)),

@@ -61,10 +61,12 @@ pub struct Entry<'a> {
     pub section: &'a Section<'a>,
     /// For messages.
     pub place: &'a str,
+    /// Whether there may be none of a kind at times.
+    pub upstreams_vary: bool,
 }
 
 impl Entry<'_> {
-    fn at(&self, key: &str) -> String {
+    pub fn at(&self, key: &str) -> String {
         format!("{}.{key}", self.place)
     }
 
@@ -89,14 +91,7 @@ impl Terms {
             listeners.into_iter().map(|(_, text)| text.to_owned()).collect();
         Self {
             hosts: hosts(entry, problems),
-            upstream_tls: upstream_tls::validate(
-                section.get("upstream_tls"),
-                upstreams,
-                node,
-                &entry.at("upstream_tls"),
-                sources,
-                problems,
-            ),
+            upstream_tls: upstream_tls::validate(entry, upstreams, sources, problems),
             methods: methods(entry, problems),
             public_paths: public_paths(entry, problems),
             access: Access::validate(
@@ -118,8 +113,12 @@ fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
     for (item, text) in entry.list("hosts", problems) {
         let authority: Option<http::uri::Authority> = text.parse().ok();
         match authority {
+            Some(_) if text.contains('*') => problems.error(
+                item,
+                format!("{place}: no patterns here; a route without hosts is for all of them"),
+            ),
             Some(authority) if authority.as_str() == authority.host() => {
-                hosts.push(text.to_ascii_lowercase());
+                hosts.push(text.trim_end_matches('.').to_ascii_lowercase());
             }
             _ => problems
                 .error(item, format!("{place}: expected a host name or address without a port")),
@@ -149,6 +148,9 @@ fn public_paths(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
     let mut paths = Vec::new();
     for (item, text) in entry.list("public_paths", problems) {
         match is_plain(text) {
+            Ok(()) if text.ends_with("/*") => {
+                problems.error(item, format!("{place}: {text:?} is a pattern; name each path"));
+            }
             Ok(()) => paths.push(text.to_owned()),
             Err(what) => problems.error(item, format!("{place}: {text:?} {what}")),
         }

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::terms::Entry;
 use crate::config::Material;
 use crate::config::findings::Problems;
-use crate::config::node::Node;
 use crate::config::proxy::files::Files;
 use crate::config::sources::Sources;
 use crate::upstream::Upstream;
@@ -22,10 +22,8 @@ pub struct UpstreamTls {
 }
 
 pub fn validate(
-    node: Option<&Node>,
+    entry: &Entry<'_>,
     upstreams: &[Upstream],
-    route: &Node,
-    place: &str,
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<UpstreamTls> {
@@ -36,16 +34,18 @@ pub fn validate(
             _ => None,
         })
         .collect();
-    let Some(node) = node else {
+    let place = entry.at("upstream_tls");
+    let place = place.as_str();
+    let Some(node) = entry.section.get("upstream_tls") else {
         if !hosts.is_empty() {
             problems.error(
-                route,
+                entry.node,
                 format!("{place}: missing; https upstreams need a ca_file, the system's CAs are not trusted"),
             );
         }
         return None;
     };
-    if hosts.is_empty() && !upstreams.is_empty() {
+    if hosts.is_empty() && !entry.upstreams_vary {
         problems.error(node, format!("{place}: none of the upstreams is https"));
     }
     let section = node.section(place, &KEYS, problems);

@@ -16,14 +16,14 @@ use super::bcrypt_hash::{self, BcryptHash};
 use crate::config::PasswordHash;
 
 /// One hash of a snapshot, and of those after it that have it, too.
-pub struct Known {
+pub struct KnownHash {
     hash_text: String,
     /// `None`: no password can match it.
     hash: Option<BcryptHash>,
     verified: RwLock<Option<Digest>>,
 }
 
-impl Known {
+impl KnownHash {
     pub fn new(hash: &PasswordHash) -> Self {
         Self {
             hash_text: hash.as_str().to_owned(),
