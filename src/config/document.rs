@@ -75,6 +75,7 @@ impl Document {
         }
     }
 
+    /// Whether the last line has an end, as a file that is whole has it.
     pub fn ends_in_newline(&self) -> bool {
         self.text.ends_with('\n')
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::document::Document;
 use super::findings::{Findings, Problems};
 use super::node::Node;
+use super::sources::Sources;
 
 /// What it holds, and what is wrong with that.
 pub struct File {
@@ -14,7 +15,8 @@ pub struct File {
 }
 
 impl File {
-    pub fn parse(path: &Path, content: &[u8]) -> Result<Self, Findings> {
+    /// Noted among the sources.
+    pub fn parse(path: &Path, content: &[u8], sources: &mut Sources) -> Result<Self, Findings> {
         let broken = |line, message: &str| {
             let mut findings = Findings::new(path, None);
             findings.push_at_line(line, message);
@@ -23,6 +25,7 @@ impl File {
         let text = std::str::from_utf8(content).map_err(|_| broken(None, "not UTF-8 text"))?;
         let (document, root) =
             Document::parse(text.to_owned()).map_err(|error| broken(error.line, &error.message))?;
+        sources.note_text(path, document.ends_in_newline());
         Ok(Self { path: path.to_owned(), root, problems: Problems::of(document) })
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use glob::Pattern;
+use glob::{MatchOptions, Pattern};
 
 const ENDINGS: [&str; 3] = ["json", "yml", "yaml"];
 
@@ -44,7 +44,9 @@ impl FilePattern {
 
     pub fn matches_name(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| self.name.matches(name))
+        // What an editor hides is not meant: its locks, its copies.
+        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+        name.is_some_and(|name| self.name.matches_with(name, options))
     }
 
     /// Those that there are, in the order of their names.
@@ -71,7 +73,10 @@ mod tests {
         let pattern = FilePattern::parse("sd/*.yml", base).unwrap();
         assert_eq!(pattern.directory(), Path::new("/etc/guard/sd"));
         assert!(pattern.matches_name(Path::new("/elsewhere/a.yml")));
-        assert!(!pattern.matches_name(Path::new("a.yaml")) && pattern.single().is_none());
+        for other in ["a.yaml", ".#a.yml", ".a.yml"] {
+            assert!(!pattern.matches_name(Path::new(other)), "{other}");
+        }
+        assert!(pattern.single().is_none());
         let single = FilePattern::parse("a.json", base).unwrap().single();
         assert_eq!(single, Some("/etc/guard/a.json".into()));
         for wrong in ["a", "a.txt", "*/a.yml", "[.yml", "sd/"] {

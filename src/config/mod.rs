@@ -20,7 +20,8 @@ mod sources;
 mod tls;
 mod users;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 pub use self::file_pattern::FilePattern;
 pub use self::findings::{Finding, Findings, Severity};
@@ -50,6 +51,8 @@ pub struct Config {
     pub rate_limit: Option<RateLimit>,
     pub proxy: Proxy,
     pub declared: Declared,
+    /// Of each YAML file that belongs to it, whether the last line has an end.
+    pub texts: BTreeMap<PathBuf, bool>,
 }
 
 /// What the file says in so many words of a protection that is off: an empty section (`{}`). What is
@@ -58,8 +61,6 @@ pub struct Config {
 pub struct Declared {
     pub tls_explicitly_off: bool,
     pub users_explicitly_none: bool,
-    /// Whether the last line has an end, as a file that is whole has it.
-    pub ends_in_newline: bool,
 }
 
 impl Config {
@@ -142,7 +143,7 @@ fn unreadable(path: &Path, sources: Sources, message: &str) -> Reading {
 }
 
 fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) -> Reading {
-    let ends_in_newline = document.ends_in_newline();
+    sources.note_text(path, document.ends_in_newline());
     let mut problems = Problems::of(document);
     let root = root.section("", &SECTIONS, &mut problems);
     let tls_node = root.get(TLS);
@@ -159,11 +160,10 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
     let others = Others { users: &users, http2: http.http2 };
     let (proxy, tls) =
         Proxy::validate(root.get("proxy"), tls, &others, &mut sources, &mut problems);
-    sources.forget_contents();
+    let texts = sources.take_texts();
     let declared = Declared {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
         users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
-        ends_in_newline,
     };
     let findings = Findings::from_problems(path, problems);
     let config = (!findings.has_errors()).then(|| Config {
@@ -173,6 +173,7 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
         rate_limit,
         proxy,
         declared,
+        texts,
     });
     Reading { config, tls, findings, sources }
 }

@@ -12,14 +12,24 @@ use super::secret::Secret;
 /// No certificate bundle is this large; a device or a runaway file is.
 const MAX_FILE_SIZE: u64 = 16 * 1024 * 1024;
 
+/// What is of use while files are read.
+#[derive(Debug, Clone, Default)]
+struct Reading {
+    /// Of each file that is YAML, whether the last line has an end.
+    texts: BTreeMap<PathBuf, bool>,
+    /// A CA may be that of a thousand routes.
+    contents: BTreeMap<PathBuf, Secret>,
+}
+
 /// Every file that was read, or tried.
 #[derive(Debug, Clone)]
 pub struct Sources {
     web_config: PathBuf,
     files: Vec<(PathBuf, Option<[u8; 32]>)>,
-    patterns: Vec<FilePattern>,
-    /// Until all is read: a CA may be that of a thousand routes.
-    contents: BTreeMap<PathBuf, Secret>,
+    /// Whether its directory could be read.
+    patterns: Vec<(FilePattern, bool)>,
+    /// Until all is read.
+    reading: Box<Reading>,
 }
 
 impl Sources {
@@ -28,13 +38,13 @@ impl Sources {
             web_config: web_config.to_owned(),
             files: Vec::new(),
             patterns: Vec::new(),
-            contents: BTreeMap::new(),
+            reading: Box::default(),
         }
     }
 
     /// Read a file and remember it. The error is for the user.
     pub(super) fn read(&mut self, path: &Path) -> Result<Secret, String> {
-        if let Some(content) = self.contents.get(path) {
+        if let Some(content) = self.reading.contents.get(path) {
             return Ok(content.clone());
         }
         let result = read_regular(path);
@@ -43,13 +53,17 @@ impl Sources {
         let content = result
             .map(Secret::new)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        self.contents.insert(path.to_owned(), content.clone());
+        self.reading.contents.insert(path.to_owned(), content.clone());
         Ok(content)
     }
 
+    pub(super) fn note_text(&mut self, path: &Path, ends_in_newline: bool) {
+        self.reading.texts.insert(path.to_owned(), ends_in_newline);
+    }
+
     /// To be called once everything is read.
-    pub(super) fn forget_contents(&mut self) {
-        self.contents = BTreeMap::new();
+    pub(super) fn take_texts(&mut self) -> BTreeMap<PathBuf, bool> {
+        std::mem::take(&mut self.reading).texts
     }
 
     /// The files of a pattern at this time.
@@ -60,7 +74,7 @@ impl Sources {
                 .files()
                 .map_err(|error| format!("cannot read {}: {error}", pattern.directory().display())),
         };
-        self.patterns.push(pattern);
+        self.patterns.push((pattern, result.is_ok()));
         result
     }
 
@@ -77,8 +91,8 @@ impl Sources {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
-    pub fn patterns(&self) -> &[FilePattern] {
-        &self.patterns
+    pub fn patterns(&self) -> impl Iterator<Item = &FilePattern> {
+        self.patterns.iter().map(|(pattern, _)| pattern)
     }
 
     /// Tells one set of contents from another, over each path and whether it could be read.
@@ -90,6 +104,9 @@ impl Sources {
             hasher.update(path);
             hasher.update([u8::from(content.is_some())]);
             hasher.update(content.unwrap_or_default());
+        }
+        for (_, is_readable) in &self.patterns {
+            hasher.update([u8::from(*is_readable)]);
         }
         hasher.finalize().into()
     }

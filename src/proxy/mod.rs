@@ -86,6 +86,9 @@ impl Guard {
     ) -> Result<bool> {
         let Some(route) = &context.route else { return Ok(false) };
         let Some(sharing) = route.sharing() else { return Ok(false) };
+        if !session.as_mut().is_body_empty() {
+            return Ok(false);
+        }
         let request = session.req_header();
         let snapshot = &context.snapshot;
         let Some(key) = Key::of(request, &route.name, snapshot.generation, audience) else {
@@ -250,10 +253,15 @@ impl ProxyHttp for Guard {
     async fn request_body_filter(
         &self,
         _session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
+        // An empty DATA frame (RFC 9113 section 6.1) must not become an empty chunk, which ends a body
+        // (RFC 9112 section 7.1).
+        if body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         if end_of_stream {
             context.peer.body_ended();
         }

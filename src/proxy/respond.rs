@@ -1,6 +1,7 @@
 //! Answers the guard gives itself. The configured headers are on every one of them.
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{
     AGE, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -60,7 +61,10 @@ pub async fn shared(session: &mut Session, answer: &Answer) -> Result<()> {
     for (name, value) in &answer.headers {
         response.append_header(name.clone(), value.clone())?;
     }
-    response.insert_header(CONTENT_LENGTH, answer.body.len())?;
+    // RFC 9110 section 8.6: these have none.
+    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status) {
+        response.insert_header(CONTENT_LENGTH, answer.body.len())?;
+    }
     response.insert_header(AGE, answer.age())?;
     session.write_response_header(Box::new(response), false).await?;
     session.write_response_body(Some(answer.body.clone()), true).await

@@ -156,6 +156,15 @@ struct Read {
     digest: [u8; 32],
 }
 
+impl Read {
+    fn sources(&self) -> &Sources {
+        match &self.outcome {
+            Ok(loaded) => &loaded.sources,
+            Err(rejected) => &rejected.sources,
+        }
+    }
+}
+
 impl Worker {
     fn new(
         initial: Initial,
@@ -238,6 +247,9 @@ impl Worker {
             return Err("a file is being written; it is read once its writer has closed it".into());
         };
         let unchanged = read.digest == self.seen;
+        if unchanged && self.watcher.is_stale() {
+            self.watcher.follow(read.sources());
+        }
         match trigger {
             Trigger::Change if unchanged => return Ok(()),
             Trigger::Request if unchanged && self.accepted => {

@@ -24,6 +24,8 @@ pub struct Watcher {
     names: HashSet<PathBuf>,
     /// Whose files may come and go, and the directory they are in.
     patterns: Vec<(FilePattern, PathBuf)>,
+    /// Whether a directory has gone, and with it the watch.
+    is_stale: bool,
     /// Files with writes that no close has followed yet, since when.
     open: HashMap<PathBuf, Instant>,
 }
@@ -44,6 +46,7 @@ impl Watcher {
             directories: BTreeSet::new(),
             names: HashSet::new(),
             patterns: Vec::new(),
+            is_stale: false,
             open: HashMap::new(),
         }
     }
@@ -61,15 +64,21 @@ impl Watcher {
         let in_directory = |pattern: &FilePattern| {
             Some((pattern.clone(), pattern.directory().canonicalize().ok()?))
         };
-        self.patterns = sources.patterns().iter().filter_map(in_directory).collect();
+        self.patterns = sources.patterns().filter_map(in_directory).collect();
         let mut directories: BTreeSet<PathBuf> =
             names.iter().filter_map(|name| name.parent()).map(Path::to_owned).collect();
         directories.extend(self.patterns.iter().map(|(_, directory)| directory.clone()));
         self.watch(directories);
         self.names = names;
+        self.is_stale = false;
         let mut open = std::mem::take(&mut self.open);
         open.retain(|path, _| self.is_ours(path));
         self.open = open;
+    }
+
+    /// Whether to follow the same files anew.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     fn is_ours(&self, path: &Path) -> bool {
@@ -114,6 +123,11 @@ impl Watcher {
         if ours.is_empty() {
             return false;
         }
+        let is_gone = matches!(
+            event.kind,
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Create(_)
+        );
+        self.is_stale |= is_gone && ours.iter().any(|path| self.directories.contains(*path));
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Remove(_) => {
                 ours.iter().for_each(|path| {

@@ -69,28 +69,47 @@ impl Acceptor {
         identity: &Identity,
         http2: bool,
     ) -> Result<Self, AcceptorError> {
-        let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
-        set_modes(&mut builder);
-        set_identity(&mut builder, &identity.pair)?;
-        set_versions(&mut builder, tls)?;
-        set_ciphers(&mut builder, tls)?;
-        set_groups(&mut builder, &tls.curves).at("curve_preferences")?;
-        let sessions = set_sessions(&mut builder).at("cert_file")?;
-        let names = Names::new(tls, client_auth, identity, &sessions)?;
+        let terms = Terms { tls, client_auth, identity, http2, sessions: session_context()? };
+        let mut builder = terms.context(&identity.pair)?;
+        let names = Names::new(&terms)?;
         // Also where there is one certificate: a session of TLS 1.2 keeps only a name that somebody
         // has taken note of.
         builder.set_servername_callback(move |ssl, _| names.choose(ssl));
-        client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
-        let protocols = if http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
-        builder.set_alpn_select_callback(move |_, offered| {
-            // RFC 7301 section 3.2, as in Go: what a client did not offer it does not mean to speak.
-            select_next_proto(protocols, offered).ok_or(AlpnError::ALERT_FATAL)
-        });
         Ok(Self(builder.build()))
     }
 
     pub fn new_ssl(&self) -> Result<Ssl, ErrorStack> {
         Ssl::new(&self.0)
+    }
+}
+
+/// What all contexts of an acceptor have in common: a connection that changes its context for the sake
+/// of another certificate takes over nearly everything else of it, too.
+struct Terms<'a> {
+    tls: &'a Tls,
+    client_auth: ClientAuth,
+    identity: &'a Identity,
+    http2: bool,
+    sessions: [u8; SESSION_CONTEXT_LEN],
+}
+
+impl Terms<'_> {
+    fn context(&self, pair: &Pair) -> Result<SslContextBuilder, AcceptorError> {
+        let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
+        set_modes(&mut builder);
+        set_identity(&mut builder, pair)?;
+        set_versions(&mut builder, self.tls)?;
+        set_ciphers(&mut builder, self.tls)?;
+        set_groups(&mut builder, &self.tls.curves).at("curve_preferences")?;
+        set_sessions(&mut builder, &self.sessions).at("cert_file")?;
+        client::configure(&mut builder, self.tls, self.client_auth, self.identity)
+            .at("client_ca_file")?;
+        let protocols = if self.http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
+        builder.set_alpn_select_callback(move |_, offered| {
+            // RFC 7301 section 3.2, as in Go: what a client did not offer it does not mean to speak.
+            select_next_proto(protocols, offered).ok_or(AlpnError::ALERT_FATAL)
+        });
+        Ok(builder)
     }
 }
 
@@ -119,28 +138,15 @@ struct Names {
 }
 
 impl Names {
-    /// A connection that changes its context takes from the new one what OpenSSL keeps beside the
-    /// certificate: the key, the CAs for clients and the security level. The rest stays that of the
-    /// first one, and so do the sessions.
-    fn new(
-        tls: &Tls,
-        client_auth: ClientAuth,
-        identity: &Identity,
-        sessions: &[u8],
-    ) -> Result<Self, AcceptorError> {
+    fn new(terms: &Terms<'_>) -> Result<Self, AcceptorError> {
         let mut others = HashMap::new();
-        for pair in &identity.others {
-            let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
-            set_identity(&mut builder, pair)?;
-            set_versions(&mut builder, tls)?;
-            client::configure(&mut builder, tls, client_auth, identity).at("client_ca_file")?;
-            builder.set_session_id_context(sessions).at("cert_file")?;
-            let context = builder.build();
+        for pair in &terms.identity.others {
+            let context = terms.context(pair)?.build();
             for name in pair.names() {
                 others.entry(name).or_insert_with(|| context.clone());
             }
         }
-        Ok(Self { own: identity.pair.names(), others })
+        Ok(Self { own: terms.identity.pair.names(), others })
     }
 
     fn choose(&self, ssl: &mut SslRef) -> Result<(), SniError> {
@@ -233,13 +239,16 @@ fn set_groups(builder: &mut SslContextBuilder, curves: &[Curve]) -> Result<(), E
     builder.set_groups_list(&names.join(":"))
 }
 
-/// Sessions live in tickets alone: no table that clients can fill. The context id is fresh, too,
-/// so that no session passes from one configuration to the next.
-fn set_sessions(builder: &mut SslContextBuilder) -> Result<[u8; SESSION_CONTEXT_LEN], ErrorStack> {
+/// Sessions live in tickets alone: no table that clients can fill.
+fn set_sessions(builder: &mut SslContextBuilder, context: &[u8]) -> Result<(), ErrorStack> {
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
     builder.set_num_tickets(TLS13_TICKETS)?;
+    builder.set_session_id_context(context)
+}
+
+/// Fresh, so that no session passes from one configuration to the next.
+fn session_context() -> Result<[u8; SESSION_CONTEXT_LEN], AcceptorError> {
     let mut context = [0; SESSION_CONTEXT_LEN];
-    openssl::rand::rand_bytes(&mut context)?;
-    builder.set_session_id_context(&context)?;
+    openssl::rand::rand_bytes(&mut context).at("cert_file")?;
     Ok(context)
 }

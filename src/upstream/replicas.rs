@@ -34,6 +34,11 @@ impl Replicas {
         Self(upstreams.iter().map(pool).collect())
     }
 
+    #[cfg(test)]
+    pub fn first(&self) -> &Upstream {
+        self.0[0].upstream()
+    }
+
     /// The guard's own page instead of an exporter.
     pub fn is_own(&self) -> bool {
         self.0.iter().any(|pool| *pool.upstream() == Upstream::Own)

@@ -86,7 +86,7 @@ fn from_file(node: &Node, tokens: &mut Vec<Token>, sources: &mut Sources, proble
         Ok(content) => content,
         Err(error) => return problems.error(node, format!("{place}: {error}")),
     };
-    let mut file = match File::parse(&path, &content) {
+    let mut file = match File::parse(&path, &content, sources) {
         Ok(file) => file,
         Err(findings) => return problems.of_file(findings),
     };

@@ -101,16 +101,21 @@ impl Leading {
         let mut headers = response.headers.clone();
         let length: Option<usize> =
             headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let is_empty = length == Some(0)
+            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
         self.body.reserve(length.unwrap_or_default().min(LARGEST));
         for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION] {
             headers.remove(name);
         }
         let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         self.head = Some((response.status, headers));
-        if self.takes(bytes) {
-            self.outcome.send_replace(Outcome::Coming(Instant::now()));
-        } else {
+        if !self.takes(bytes) {
             self.end(Outcome::TooLarge);
+        } else if is_empty {
+            // No body, and no end of one, will be told.
+            self.finish();
+        } else {
+            self.outcome.send_replace(Outcome::Coming(Instant::now()));
         }
     }
 

@@ -31,9 +31,6 @@ fn lost(old: &Config, config: &Config) -> Vec<String> {
              looks like this; to mean it, write `basic_auth_users: {}`",
         );
     }
-    if old.declared.ends_in_newline && !config.declared.ends_in_newline {
-        lost.push("the last line has no end: refused, since a half-written file looks like this");
-    }
     if old.proxy.routes.is_some() != config.proxy.routes.is_some() {
         lost.push(
             "proxy.routes: whether there are any cannot change while the guard runs; restart it, \
@@ -41,7 +38,14 @@ fn lost(old: &Config, config: &Config) -> Vec<String> {
         );
     }
     let lost = lost.into_iter().map(str::to_owned);
-    lost.chain(tls::lost(old, config)).chain(routes::lost(old, config)).collect()
+    let halves = old.texts.iter().filter(|(path, was_whole)| {
+        **was_whole && config.texts.get(*path).is_some_and(|is_whole| !is_whole)
+    });
+    let halves = halves.map(|(path, _)| {
+        let path = path.display();
+        format!("the last line of {path} has no end: refused, since half a file looks like this")
+    });
+    lost.chain(halves).chain(tls::lost(old, config)).chain(routes::lost(old, config)).collect()
 }
 
 /// What is said of a listener must be said of one that there is.

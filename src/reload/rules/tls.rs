@@ -40,11 +40,14 @@ fn names(tls: &Tls) -> bool {
     !tls.allowed_sans.is_empty()
 }
 
-/// Whether every client has to show a certificate that is verified, and some had not before.
+/// Whether every client has to show a certificate that is verified, and none had to before. A cut
+/// takes away what one listener has of its own, but cannot do this for all of them.
 pub fn certificates_gained(old: &Config, new: &Config) -> bool {
-    let changes = changes(old, new);
-    changes.iter().all(|change| demanded(change.new) == ClientCertificate::Verified)
-        && changes.iter().any(|change| demanded(change.new) > demanded(change.old))
+    let gained = |change: &Change<'_>| {
+        demanded(change.new) == ClientCertificate::Verified
+            && demanded(change.old) < ClientCertificate::Verified
+    };
+    changes(old, new).iter().all(gained)
 }
 
 pub fn lost(old: &Config, new: &Config) -> Vec<String> {

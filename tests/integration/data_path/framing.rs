@@ -18,6 +18,25 @@ fn with_tls(exporter: &Exporter) -> (Guard, String) {
     (guard, url)
 }
 
+/// An empty DATA frame is nothing; an empty chunk ends a body, and what came after it would be taken
+/// for the next request.
+#[test]
+fn empty_frames_of_http2_end_nothing() {
+    let exporter = Exporter::new();
+    let (guard, _) = with_tls(&exporter);
+    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+    let mut client = Http2::begin(client);
+    for pieces in [&[&b""[..], b""][..], &[b"", b"abc", b"", b"de", b""], &[b"", b"", b"", b"x"]] {
+        assert!(client.get_with_body("/metrics", &[], pieces).ok);
+        let asked = exporter.requests().pop().expect("a request");
+        assert_eq!(asked.body, pieces.concat(), "{pieces:?}");
+        assert!(client.get("/metrics", &[]).ok, "after {pieces:?}");
+    }
+    let lines: Vec<String> = exporter.requests().iter().map(|asked| asked.method.clone()).collect();
+    assert_eq!(lines, ["GET"; 6]);
+    assert_eq!(exporter.connections(), 1);
+}
+
 #[test]
 fn head_has_a_length_and_no_body() {
     let exporter = Exporter::answering("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n");

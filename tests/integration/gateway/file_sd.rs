@@ -157,6 +157,37 @@ fn a_directory_behind_a_link_is_watched() {
     });
 }
 
+#[test]
+fn a_directory_that_is_made_anew_is_watched() {
+    let [first, second] = [Exporter::new(), Exporter::new()];
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", address(exporter));
+    let status = |guard: &Guard, exporter: &Exporter| {
+        status(guard, &format!("/fleet/{}/metrics", segment(exporter)))
+    };
+    let builder = GuardBuilder::new().config(config("'sd/*.yml'", ""));
+    let guard = builder.file("sd/a.yml", file(&first)).start();
+    std::fs::remove_dir_all(guard.path("sd")).expect("removing");
+    std::fs::create_dir(guard.path("sd")).expect("a directory");
+    eventually_within(Duration::from_secs(20), "it has no targets", || {
+        status(&guard, &first) == 404
+    });
+    guard.write("sd/b.yml", file(&second));
+    eventually_within(Duration::from_secs(20), "the new target", || status(&guard, &second) == 200);
+}
+
+/// Half an address is another address.
+#[test]
+fn half_a_line_of_targets_is_not_read() {
+    let exporter = Exporter::new();
+    let guard = GuardBuilder::new()
+        .config(config("a.yml", ""))
+        .file("a.yml", format!("- targets:\n  - '{}'\n", address(&exporter)))
+        .start();
+    guard.replace("a.yml", format!("- targets:\n  - '{}'\n  - a:91", address(&exporter)));
+    let line = guard.wait_failed_reload(1);
+    assert!(line.contains("the last line of a.yml has no end"), "{line}");
+}
+
 /// What everybody writes costs no more than what nobody does.
 #[test]
 fn a_thousand_targets_with_any_labels_are_read_in_no_time() {

@@ -41,8 +41,8 @@ fn a_route_is_known_by_its_path_and_its_exporter_too() {
     let whole = with_routes(&format!("{ROUTE}    name: b\n{RULE}"));
     for (cut, word) in [
         (with_routes(ROUTE), "access"),
-        (with_routes("  - path: /c\n    upstreams: ['unix:/x']\n"), "the exporter of route b"),
-        (whole.trim_end().to_owned(), "the last line has no end"),
+        (with_routes("  - path: /c\n    upstreams: ['unix:/x']\n"), "proxy.routes.c.access"),
+        (whole.trim_end().to_owned(), "the last line of web.yml has no end"),
     ] {
         let guard = GuardBuilder::new().config(&whole).start();
         guard.replace("web.yml", cut);

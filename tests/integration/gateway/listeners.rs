@@ -130,11 +130,13 @@ fn a_route_that_certificates_alone_open_is_behind_doors_that_demand_them() {
     let failed = builder.config(everywhere).fail_to_start().expect_code(1);
     assert!(failed.stderr.contains("say who may use the route"), "{failed}");
 
-    let builder = house.builder();
-    let behind = config(&socket(&builder), &format!(", listeners: ['{SECOND}']"));
-    let guard = builder.config(behind).start();
-    let anybody = statuses_of(&guard, &house, &get("/a/metrics", ""));
-    assert_eq!(anybody, [Some(401), None, Some(200), Some(401)]);
+    for more in ["", ", access: [{any_client: true}]"] {
+        let builder = house.builder();
+        let behind = config(&socket(&builder), &format!(", listeners: ['{SECOND}']{more}"));
+        let guard = builder.config(behind).start();
+        let anybody = statuses_of(&guard, &house, &get("/a/metrics", ""));
+        assert_eq!(anybody, [Some(401), None, Some(200), Some(401)]);
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn bad_routes_are_named_with_their_lines() {
         (route(", labels: {__x: y}"), 5, "label name"),
         (route(", access: []"), 5, "nobody may use"),
         (route(", access: [{}]"), 5, "admits everybody"),
+        (route(", access: [{any_client: true}]"), 5, "demands a certificate"),
         (route(", access: [{users: [bob]}]"), 5, "no such user"),
         (route(", access: [{tokens: [bob]}]"), 5, "no such token"),
         (route(", access: [{client_names: [bob]}]"), 5, "not verified"),

@@ -147,6 +147,52 @@ fn what_is_shared_depends_on_nothing_else() {
     }
 }
 
+/// Whatever the exporter makes of it, it is not for others.
+#[test]
+fn a_request_with_a_body_is_not_shared() {
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let config = with_routes(&route(&exporter, "cache_for: 10m, same_for_all: true"));
+    let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
+    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+    let mut client = Http2::begin(client);
+    let authorization = basic(SCRAPER.0, SCRAPER.1);
+    let more = [("authorization", authorization.as_str())];
+    for expected in 1..3 {
+        assert!(client.get_with_body("/a/metrics", &more, &[b"poison"]).ok);
+        assert_eq!(exporter.requests().len(), expected);
+    }
+    for expected in [3, 3] {
+        assert!(client.get("/a/metrics", &more).ok);
+        assert_eq!(exporter.requests().len(), expected);
+    }
+}
+
+#[test]
+fn empty_answers_are_shared_too() {
+    for answer in [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+        "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let (exporter, release) = held(answer.into());
+        let guard = watched(&route(&exporter, "coalesce: true"));
+        let answers: Vec<Response> = thread::scope(|scope| {
+            let asking: Vec<_> =
+                (0..ASKING).map(|_| scope.spawn(|| get_with(&guard, SCRAPER, ""))).collect();
+            eventually("the others wait", || guard.metric(SHARED) == (ASKING - 1) as f64);
+            release.send(()).unwrap();
+            asking.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(exporter.requests().len(), 1, "{answer}");
+        for shared in answers.iter().filter(|answer| answer.header("age").is_some()) {
+            let status = shared.status.to_string();
+            assert!(answer.contains(&status), "{shared:?}");
+            assert_eq!(shared.header("content-length").is_some(), shared.status == 500);
+        }
+    }
+}
+
 /// An answer comes as fast as the one who asked first reads it, which may be never.
 #[test]
 fn who_reads_slowly_holds_up_nobody() {

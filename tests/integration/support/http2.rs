@@ -104,6 +104,19 @@ impl Http2 {
         Ok(stream)
     }
 
+    /// A GET with a body of these pieces, the last of which ends it.
+    #[track_caller]
+    pub fn get_with_body(&mut self, path: &str, more: &[(&str, &str)], pieces: &[&[u8]]) -> Answer {
+        let stream = self.next_stream;
+        self.next_stream += 2;
+        self.client.send(frame(HEADERS, END_HEADERS, stream, &header_block(path, more)));
+        for (index, piece) in pieces.iter().enumerate() {
+            let flags = if index + 1 == pieces.len() { END_STREAM } else { 0 };
+            self.client.send(frame(DATA, flags, stream, piece));
+        }
+        self.answer(stream)
+    }
+
     #[track_caller]
     pub fn get(&mut self, path: &str, more: &[(&str, &str)]) -> Answer {
         let stream = self.send_get(path, more);

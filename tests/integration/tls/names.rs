@@ -94,6 +94,24 @@ fn client_certificates_count_whatever_the_name() {
 }
 
 #[test]
+fn suites_and_protocols_are_those_of_the_file_whatever_the_name() {
+    let site = Site::new();
+    let one = site.issue(&["one.example"]);
+    let guard = site.builder(&[&one]).start();
+    for name in ["one.example", "localhost"] {
+        let client = TlsClient::new().server_name(name);
+        let old = client.clone().version(SslVersion::TLS1_2).ciphers("ECDHE-ECDSA-AES128-SHA");
+        assert!(old.try_connect(guard.port()).is_err(), "{name}");
+        let new =
+            client.clone().version(SslVersion::TLS1_2).ciphers("ECDHE-ECDSA-AES128-GCM-SHA256");
+        assert!(new.try_connect(guard.port()).is_ok(), "{name}");
+        let chosen = client.clone().alpn(tls::H2_AND_HTTP1).connect(guard.port());
+        assert_eq!(chosen.ssl().selected_alpn_protocol(), Some(&b"h2"[..]), "{name}");
+        assert!(client.alpn(b"\x03ftp").try_connect(guard.port()).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn each_is_renewed_by_itself() {
     let site = Site::new();
     let first = site.issue(&["one.example"]);

@@ -10,7 +10,7 @@ use crate::config::node::{Kind, Node};
 use crate::config::proxy::network;
 use crate::config::users::User;
 
-const KEYS: [&str; 5] = ["any_user", "users", "tokens", "client_names", "networks"];
+const KEYS: [&str; 6] = ["any_client", "any_user", "users", "tokens", "client_names", "networks"];
 
 /// For clients on a unix socket.
 const UNIX: &str = "unix";
@@ -23,6 +23,8 @@ pub struct Access {
 /// Everything in it must hold; what is `None` is not asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
+    /// Whoever gets through a listener that demands certificates.
+    pub any_client: bool,
     /// Some user of `basic_auth_users`.
     pub any_user: bool,
     pub users: Option<Vec<String>>,
@@ -127,6 +129,19 @@ fn rule(node: &Node, place: &str, known: &Known<'_>, problems: &mut Problems) ->
     if let Some(node) = any_user.filter(|_| rule.any_user && known.users.is_empty()) {
         problems.error(node, format!("{place}.any_user: basic_auth_users has none"));
     }
+    let any_client = section.get("any_client");
+    rule.any_client = any_client
+        .and_then(|node| node.boolean(&format!("{place}.any_client"), problems))
+        .unwrap_or_default();
+    if let Some(node) = any_client.filter(|_| rule.any_client && !known.demands_clients) {
+        problems.error(
+            node,
+            format!(
+                "{place}.any_client: not every listener of the route demands a certificate; set \
+                 client_auth_type: RequireAndVerifyClientCert"
+            ),
+        );
+    }
     rule.users = list("users", problems).map(|items| {
         names(
             items,
@@ -177,7 +192,7 @@ fn rule(node: &Node, place: &str, known: &Known<'_>, problems: &mut Problems) ->
     }
     let credentials = [rule.any_user, rule.users.is_some(), rule.tokens.is_some()];
     match credentials.iter().filter(|asked| **asked).count() {
-        0 if rule.client_names.is_none() && rule.networks.is_none() => {
+        0 if !rule.any_client && rule.client_names.is_none() && rule.networks.is_none() => {
             problems.error(node, format!("{place}: a rule that asks for nothing admits everybody"));
         }
         0 | 1 => {}

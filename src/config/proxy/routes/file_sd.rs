@@ -133,7 +133,8 @@ fn files(
             problems.warning(item, format!("{place}: {text:?} matches no file"));
         }
         for path in found {
-            match sources.read(&path).map(|content| File::parse(&path, &content)) {
+            let content = sources.read(&path);
+            match content.map(|content| File::parse(&path, &content, sources)) {
                 Ok(Ok(file)) => files.push(file),
                 Ok(Err(findings)) => problems.of_file(findings),
                 Err(error) => problems.error(item, format!("{place}: {error}")),

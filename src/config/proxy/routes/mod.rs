@@ -91,9 +91,10 @@ impl Route {
     pub fn metrics_path(&self) -> Option<String> {
         let is_scraped = self.terms.methods.iter().any(|method| method == "GET");
         let exact = || self.paths.iter().find_map(Pattern::exact);
-        let usual = || self.paths.iter().any(|pattern| pattern.matches(METRICS)).then_some(METRICS);
-        let path = is_scraped.then(|| exact().or_else(usual)).flatten()?;
-        Some(self.outside(path))
+        let usual = if self.strip { METRICS.to_owned() } else { self.prefix.join(METRICS) };
+        let has_usual = || self.paths.iter().any(|pattern| pattern.matches(&usual));
+        let path = exact().or_else(|| has_usual().then_some(usual.as_str()));
+        path.filter(|_| is_scraped).map(|path| self.outside(path))
     }
 }
 

@@ -41,7 +41,7 @@ pub fn find(routes: &[Route]) -> Vec<(usize, String)> {
                 .filter(|end| *end > route.prefix.as_str().len())
                 .filter_map(|end| by_prefix.get(&path[..end]))
                 .flatten()
-                .find(|other| meet(route, &routes[**other]))?;
+                .find(|other| takes_over(&routes[**other], route))?;
             Some((path, *by))
         });
         for (path, by) in shadows {
@@ -68,6 +68,16 @@ fn ends(path: &str) -> impl Iterator<Item = usize> {
 /// Whether there are requests that could be for both.
 fn meet(a: &Route, b: &Route) -> bool {
     share(&a.terms.hosts, &b.terms.hosts) && share_a_listener(a, b)
+}
+
+/// Whether all requests that could be for `route` could be for `by`, too.
+fn takes_over(by: &Route, route: &Route) -> bool {
+    let has_all = |by: &[String], of: &[String]| of.iter().all(|one| by.contains(one));
+    let (by, route) = (&by.terms, &route.terms);
+    by.hosts.is_empty() == route.hosts.is_empty()
+        && has_all(&by.hosts, &route.hosts)
+        && (by.listeners.is_empty()
+            || !route.listeners.is_empty() && has_all(&by.listeners, &route.listeners))
 }
 
 /// A route that names hosts comes before those that name none.
