@@ -1,6 +1,7 @@
 //! Where an exporter is: `http://HOST:PORT`, `https://HOST:PORT`, `unix:/path`.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -48,7 +49,11 @@ impl FromStr for Upstream {
         {
             return Err(format!("no path, query or user here: {wanted}"));
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = match authority.host().strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(bare) if bare.parse::<Ipv6Addr>().is_ok() => bare.to_owned(),
+            None if !authority.host().is_empty() => authority.host().to_owned(),
+            _ => return Err(format!("no host, or none that can be: {wanted}")),
+        };
         let port = match authority.port() {
             Some(port) if port.as_u16() != 0 => port.as_u16(),
             None if authority.as_str() == authority.host() => default_port,
@@ -101,6 +106,8 @@ mod tests {
             "http://u:p@a:1",
             "http://a:99999",
             "http://a:0",
+            "http://:9100",
+            "http://[::x]:1",
             "unix:relative",
             "http://a:1?x",
         ] {
