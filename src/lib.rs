@@ -25,7 +25,8 @@
 //! - [`process`]: what the process asks for and gives up before it serves.
 //! - [`systemd`]: what the service manager is told.
 //! - [`upgrade`]: handing the sockets over to a successor.
-//! - [`server`]: puts it together; [`commands`]: the subcommands.
+//! - [`server`]: puts it together, with threads that serve and threads for handshakes.
+//! - [`commands`]: the subcommands.
 
 pub mod auth;
 pub mod child;

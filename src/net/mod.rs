@@ -9,7 +9,7 @@ mod address;
 pub mod admission;
 pub mod connection;
 mod deadline;
-mod gate;
+pub mod gate;
 pub mod handshake;
 pub mod head;
 mod io;

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerApp;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::child::Readiness;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::net::admission::{Admission, Full, Place, Room};
+use crate::net::gate::Transport;
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
 use crate::net::{Bound, Listener, Peer, Shown, SocketIo, connection, proxy_protocol};
@@ -45,6 +47,14 @@ struct Client {
     place: Place,
 }
 
+/// Ready for its first request.
+struct Established {
+    transport: Transport,
+    /// What a load balancer has said, where there is one.
+    address: Option<SocketAddr>,
+    _place: Place,
+}
+
 /// What every listener shares.
 #[derive(Clone)]
 pub struct Service {
@@ -57,6 +67,7 @@ pub struct Service {
     /// Connections that there are descriptors for.
     affordable: usize,
     connections: TaskTracker,
+    handshakes: Handle,
     stopping: watch::Receiver<bool>,
 }
 
@@ -65,6 +76,7 @@ impl Service {
         current: Arc<Current>,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
+        handshakes: Handle,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -76,6 +88,7 @@ impl Service {
             admission: Arc::default(),
             affordable: descriptors::connections(),
             connections: TaskTracker::new(),
+            handshakes,
             stopping,
         }
     }
@@ -167,40 +180,59 @@ impl Service {
         };
         let client_auth = snapshot.config.handshake_client_auth(&listener);
         let limits = snapshot.limits().clone();
+        let room = limits.clone();
+        let (from, has_tls) = (address, acceptor.is_some());
         drop(snapshot);
         let mut io = SocketIo::new(socket, limits.write_timeout);
         let deadline = Arc::clone(&io.deadline);
         deadline.arm(limits.handshake_timeout);
         let mut stopping = self.stopping.clone();
-        let established = async {
+        let this = self.clone();
+        let established = async move {
             if proxied {
                 if let Some(client) = proxy_protocol::read(&mut io).await? {
                     address = Some(client);
                 }
-                if let Err(full) = place.take_for(Source::of(address), self.room(&limits)) {
-                    self.connection_refused(full, address);
+                if let Err(full) = place.take_for(Source::of(address), this.room(&room)) {
+                    this.connection_refused(full, address);
                     return Ok(None);
                 }
             }
-            handshake::establish(io, acceptor.as_ref()).await.map(Some)
+            let transport = handshake::establish(io, acceptor.as_ref()).await?;
+            Ok(Some(Established { transport, address, _place: place }))
         };
-        let transport = tokio::select! {
-            // Boxed: its space is given back before the connection begins to wait.
-            transport = Box::pin(established) => transport,
+        let established = tokio::select! {
+            established = self.on_its_threads(has_tls, established) => established,
             // Nothing was asked for yet.
             () = connection::stopped(&mut stopping, deadline.start()) => return,
         };
-        let peer =
-            |tls| Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline)));
-        match transport {
-            Ok(Some(transport)) => {
-                let peer = peer(transport.ssl().map(|ssl| Shown::of(ssl, client_auth)));
+        let peer = |address, tls| {
+            Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline)))
+        };
+        match established {
+            Ok(Some(Established { transport, address, _place })) => {
+                let shown = transport.ssl().map(|ssl| Shown::of(ssl, client_auth));
+                let peer = peer(address, shown);
                 deadline.arm(limits.header_timeout);
                 connection::serve(&app, transport, peer, &limits, &self.stopping).await;
             }
             Ok(None) => {}
-            Err(error) => self.handshake_failed(&error, &peer(None)),
+            Err(error) => self.handshake_failed(&error, &peer(from, None)),
         }
+    }
+
+    /// Boxed, or in a task of its own: its space is given back before the connection begins to wait.
+    async fn on_its_threads<T: Send + 'static>(
+        &self,
+        has_tls: bool,
+        established: impl Future<Output = Result<T, HandshakeError>> + Send + 'static,
+    ) -> Result<T, HandshakeError> {
+        if !has_tls {
+            return Box::pin(established).await;
+        }
+        let task = AbortOnDropHandle::new(self.handshakes.spawn(established));
+        // One that panicked said nothing.
+        task.await.unwrap_or(Err(HandshakeError::Silent))
     }
 
     /// What is configured, as far as there are descriptors for it.

@@ -69,10 +69,16 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         }),
         main_outside: plan.command.is_some(),
     };
-    let Threads { reloader, runtime } = threads.start()?;
+    let Threads { reloader, runtime, handshakes } = threads.start()?;
     let (stop, stopping) = watch::channel(false);
     let readiness = Arc::new(Readiness::default());
-    let service = Service::new(current, Arc::clone(&metrics), Arc::clone(&readiness), stopping);
+    let service = Service::new(
+        current,
+        Arc::clone(&metrics),
+        Arc::clone(&readiness),
+        handshakes.handle().clone(),
+        stopping,
+    );
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
     let result = runtime.block_on(async {
@@ -110,6 +116,7 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         Ok(code)
     });
     // Whoever has not finished by now has had the grace period.
+    handshakes.shutdown_background();
     runtime.shutdown_background();
     result
 }
