@@ -47,6 +47,9 @@ struct Client {
     place: Place,
 }
 
+/// Whose connection ended before its first request, and why.
+type Failed = (HandshakeError, Option<SocketAddr>);
+
 /// Ready for its first request.
 struct Established {
     transport: Transport,
@@ -181,7 +184,7 @@ impl Service {
         let client_auth = snapshot.config.handshake_client_auth(&listener);
         let limits = snapshot.limits().clone();
         let room = limits.clone();
-        let (from, has_tls) = (address, acceptor.is_some());
+        let has_tls = acceptor.is_some();
         drop(snapshot);
         let mut io = SocketIo::new(socket, limits.write_timeout);
         let deadline = Arc::clone(&io.deadline);
@@ -190,7 +193,8 @@ impl Service {
         let this = self.clone();
         let established = async move {
             if proxied {
-                if let Some(client) = proxy_protocol::read(&mut io).await? {
+                let client = proxy_protocol::read(&mut io).await;
+                if let Some(client) = client.map_err(|error| (error, address))? {
                     address = Some(client);
                 }
                 if let Err(full) = place.take_for(Source::of(address), this.room(&room)) {
@@ -198,7 +202,8 @@ impl Service {
                     return Ok(None);
                 }
             }
-            let transport = handshake::establish(io, acceptor.as_ref()).await?;
+            let transport = handshake::establish(io, acceptor.as_ref()).await;
+            let transport = transport.map_err(|error| (error, address))?;
             Ok(Some(Established { transport, address, _place: place }))
         };
         let established = tokio::select! {
@@ -217,7 +222,7 @@ impl Service {
                 connection::serve(&app, transport, peer, &limits, &self.stopping).await;
             }
             Ok(None) => {}
-            Err(error) => self.handshake_failed(&error, &peer(from, None)),
+            Err((error, address)) => self.handshake_failed(&error, &peer(address, None)),
         }
     }
 
@@ -225,14 +230,14 @@ impl Service {
     async fn on_its_threads<T: Send + 'static>(
         &self,
         has_tls: bool,
-        established: impl Future<Output = Result<T, HandshakeError>> + Send + 'static,
-    ) -> Result<T, HandshakeError> {
+        established: impl Future<Output = Result<T, Failed>> + Send + 'static,
+    ) -> Result<T, Failed> {
         if !has_tls {
             return Box::pin(established).await;
         }
         let task = AbortOnDropHandle::new(self.handshakes.spawn(established));
         // One that panicked said nothing.
-        task.await.unwrap_or(Err(HandshakeError::Silent))
+        task.await.unwrap_or(Err((HandshakeError::Silent, None)))
     }
 
     /// What is configured, as far as there are descriptors for it.

@@ -49,6 +49,21 @@ fn the_address_is_what_the_balancer_says() {
     }
 }
 
+/// Also of those that come no further than the handshake.
+#[test]
+fn the_log_names_the_client_that_the_balancer_names() {
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", config("127.0.0.1", ""));
+    let guard = GuardBuilder::new().config(config).tls(&tls).start();
+    let mut client = guard.connect();
+    client.send(format!("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n{}", get("/metrics", "")));
+    client.wait_close();
+    guard.wait_log("the failure", |line| {
+        logfmt::field(line, "msg") == "Handshake failed"
+            && logfmt::field(line, "remote") == "192.0.2.7:1"
+    });
+}
+
 #[test]
 fn a_header_that_is_missing_or_broken_ends_the_connection() {
     let exporter = Exporter::new();
