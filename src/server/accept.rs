@@ -23,6 +23,7 @@ use crate::reload::ReloadHandle;
 use crate::snapshot::{Current, Snapshot};
 use crate::source::Source;
 use crate::telemetry::{Endpoints, Throttle};
+use crate::tls::Acceptor;
 
 pub struct Listeners {
     pub web: Vec<Bound>,
@@ -49,6 +50,17 @@ struct Client {
 
 /// Whose connection ended before its first request, and why.
 type Failed = (HandshakeError, Option<SocketAddr>);
+
+/// A connection before its first request.
+struct Beginning {
+    service: Service,
+    io: SocketIo,
+    address: Option<SocketAddr>,
+    proxied: bool,
+    place: Place,
+    acceptor: Option<Acceptor>,
+    limits: Limits,
+}
 
 /// Ready for its first request.
 struct Established {
@@ -176,38 +188,29 @@ impl Service {
         A: HttpServerApp + Send + Sync + 'static,
     {
         let _open = self.metrics.connection_opened();
-        let Client { socket, listener, mut address, proxied, mut place } = client;
+        let Client { socket, listener, address, proxied, place } = client;
         let acceptor = match tls {
             Tls::Off => None,
             Tls::BySnapshot => snapshot.tls(&listener).map(|tls| tls.acceptor.clone()),
         };
         let client_auth = snapshot.config.handshake_client_auth(&listener);
         let limits = snapshot.limits().clone();
-        let room = limits.clone();
-        let has_tls = acceptor.is_some();
         drop(snapshot);
-        let mut io = SocketIo::new(socket, limits.write_timeout);
+        let io = SocketIo::new(socket, limits.write_timeout);
         let deadline = Arc::clone(&io.deadline);
         deadline.arm(limits.handshake_timeout);
         let mut stopping = self.stopping.clone();
-        let this = self.clone();
-        let established = async move {
-            if proxied {
-                let client = proxy_protocol::read(&mut io).await;
-                if let Some(client) = client.map_err(|error| (error, address))? {
-                    address = Some(client);
-                }
-                if let Err(full) = place.take_for(Source::of(address), this.room(&room)) {
-                    this.connection_refused(full, address);
-                    return Ok(None);
-                }
-            }
-            let transport = handshake::establish(io, acceptor.as_ref()).await;
-            let transport = transport.map_err(|error| (error, address))?;
-            Ok(Some(Established { transport, address, _place: place }))
+        let beginning = Beginning {
+            service: self.clone(),
+            io,
+            address,
+            proxied,
+            place,
+            acceptor,
+            limits: limits.clone(),
         };
         let established = tokio::select! {
-            established = self.on_its_threads(has_tls, established) => established,
+            established = beginning.on_its_threads() => established,
             // Nothing was asked for yet.
             () = connection::stopped(&mut stopping, deadline.start()) => return,
         };
@@ -224,20 +227,6 @@ impl Service {
             Ok(None) => {}
             Err((error, address)) => self.handshake_failed(&error, &peer(address, None)),
         }
-    }
-
-    /// Boxed, or in a task of its own: its space is given back before the connection begins to wait.
-    async fn on_its_threads<T: Send + 'static>(
-        &self,
-        has_tls: bool,
-        established: impl Future<Output = Result<T, Failed>> + Send + 'static,
-    ) -> Result<T, Failed> {
-        if !has_tls {
-            return Box::pin(established).await;
-        }
-        let task = AbortOnDropHandle::new(self.handshakes.spawn(established));
-        // One that panicked said nothing.
-        task.await.unwrap_or(Err((HandshakeError::Silent, None)))
     }
 
     /// What is configured, as far as there are descriptors for it.
@@ -269,5 +258,36 @@ impl Service {
         if let Some(suppressed) = self.handshakes_logged.admit(kind) {
             tracing::warn!(reason, remote = %peer, suppressed, "Handshake failed");
         }
+    }
+}
+
+impl Beginning {
+    /// Boxed, or in a task of its own: its space is given back before the connection begins to wait.
+    async fn on_its_threads(self) -> Result<Option<Established>, Failed> {
+        if self.acceptor.is_none() {
+            return Box::pin(self.establish()).await;
+        }
+        let handshakes = self.service.handshakes.clone();
+        let task = AbortOnDropHandle::new(handshakes.spawn(self.establish()));
+        // One that panicked said nothing.
+        task.await.unwrap_or(Err((HandshakeError::Silent, None)))
+    }
+
+    /// `None`: there is no place for the client that a load balancer names.
+    async fn establish(self) -> Result<Option<Established>, Failed> {
+        let Self { service, mut io, mut address, proxied, mut place, acceptor, limits } = self;
+        if proxied {
+            let client = proxy_protocol::read(&mut io).await;
+            if let Some(client) = client.map_err(|error| (error, address))? {
+                address = Some(client);
+            }
+            if let Err(full) = place.take_for(Source::of(address), service.room(&limits)) {
+                service.connection_refused(full, address);
+                return Ok(None);
+            }
+        }
+        let transport = handshake::establish(io, acceptor.as_ref()).await;
+        let transport = transport.map_err(|error| (error, address))?;
+        Ok(Some(Established { transport, address, _place: place }))
     }
 }
