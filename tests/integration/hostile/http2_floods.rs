@@ -192,7 +192,7 @@ fn h2(port: u16) -> Client {
 
 /// Flood on one connection after the other.
 fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tally) {
-    yield_the_processor();
+    process::yield_the_processor();
     let (authorized, reads) = (number & 1 == 0, number & 2 == 0);
     let mut stuck = Vec::new();
     while !stop.load(Relaxed) {
@@ -212,14 +212,6 @@ fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tall
         }
         thread::sleep(RECONNECT);
     }
-}
-
-/// Attackers have machines of their own: what theirs costs must not be taken from the guard and its
-/// good client.
-fn yield_the_processor() {
-    // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux.
-    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) } != 0;
-    assert!(!refused, "everybody may be nice");
 }
 
 /// What ends a flood on a connection.
