@@ -18,7 +18,6 @@ struct Answers {
 
 /// Wrong passwords on fresh connections until told to stop, for a known and an unknown user.
 fn guess(guard: &Guard, number: usize, stop: &AtomicBool, answers: &Answers) {
-    process::yield_the_processor();
     let mut round = 0;
     while !stop.load(Relaxed) {
         round += 1;

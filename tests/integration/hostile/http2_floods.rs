@@ -192,7 +192,6 @@ fn h2(port: u16) -> Client {
 
 /// Flood on one connection after the other.
 fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tally) {
-    process::yield_the_processor();
     let (authorized, reads) = (number & 1 == 0, number & 2 == 0);
     let mut stuck = Vec::new();
     while !stop.load(Relaxed) {

@@ -252,11 +252,3 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     }
     command
 }
-
-/// For the thread of an attacker. Attackers have machines of their own: what theirs costs must not be
-/// taken from the guard and its good client.
-pub fn yield_the_processor() {
-    // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux.
-    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) } != 0;
-    assert!(!refused, "everybody may be nice");
-}
