@@ -9,6 +9,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use exporter_guard::auth::{Origin, Users, Verifier, authorize};
 use exporter_guard::load::load;
 use exporter_guard::metrics::Metrics;
+use exporter_guard::net::admission::{Admission, Room};
+use exporter_guard::net::connection::Admitted;
 use exporter_guard::net::handshake::establish;
 use exporter_guard::net::{Bound, Peer, SocketIo, connection};
 use exporter_guard::proxy::{Guard, engine};
@@ -143,8 +145,11 @@ fn request(c: &mut Criterion) {
             None,
             Arc::clone(&io.deadline),
         ));
-        let transport = establish(io, None).await.expect("plaintext");
-        connection::serve(&engine, transport, peer, &limits, &stopping).await;
+        let room = Room { total: 1, per_source: 1 };
+        let place = Admission::new(1).admit(Source::of(address), room).expect("room");
+        let transport = establish(io, None, &place).await.expect("plaintext");
+        let admitted = Admitted { place, stream_refused: Box::new(|| {}) };
+        connection::serve(&engine, transport, peer, admitted, &limits, &stopping).await;
     });
     let mut client = std::net::TcpStream::connect(address).expect("connect");
     let request =

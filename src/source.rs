@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Whoever can have all of it counts as one: an IPv6 host has a /64 to itself (RFC 4291 section
-/// 2.5.4).
+/// Whoever can have all of it counts as one: an IPv6 host may give itself any address of the /64 that
+/// its link is (RFC 4862). All hosts of the link are then one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     V4(Ipv4Addr),

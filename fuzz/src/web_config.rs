@@ -65,6 +65,6 @@ fn check(config: &Config) {
     }
     assert!((1024..=256 * 1024).contains(&limits.max_header_bytes));
     assert!(limits.max_connections > 0 && limits.max_connections_per_address > 0);
-    assert!(limits.max_auth_failures > 0);
+    assert!(limits.max_streams_per_address > 0 && limits.max_auth_failures > 0);
     assert!(config.proxy.proxy_protocol.iter().all(|rule| !rule.listen_address.is_empty()));
 }

@@ -1,8 +1,8 @@
 //! Wrong passwords by address: who fails again and again has to wait, and who fails at all stands
 //! in the other queue.
 //!
-//! A password that is remembered never comes here, so that the scraper behind the address of a
-//! guesser is not locked out with it.
+//! A password that is remembered never comes here from where it was right before, so that the scraper
+//! behind the address of a guesser is not locked out with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,9 @@ const MAX_SOURCES: usize = 4096;
 
 /// Different passwords of one address that may wait for bcrypt at a time.
 const MAX_PENDING: u32 = 4;
+
+/// Once an address has to wait between two attempts.
+const MAX_PENDING_OF_A_GUESSER: u32 = 1;
 
 /// The first wait after too many failures; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -65,6 +68,22 @@ impl Record {
         }
     }
 
+    fn may_begin(&mut self, max_failures: u32, now: Instant) -> Result<(), Denial> {
+        self.forget_old(now);
+        if let Some(wait) = self.wait(max_failures, now) {
+            return Err(Denial::TooManyFailures(wait));
+        }
+        if self.pending >= self.max_pending(max_failures) {
+            return Err(Denial::Busy);
+        }
+        Ok(())
+    }
+
+    /// Those that wait together would otherwise not wait for each other's failure.
+    fn max_pending(&self, max_failures: u32) -> u32 {
+        if self.failures >= max_failures { MAX_PENDING_OF_A_GUESSER } else { MAX_PENDING }
+    }
+
     /// How long until the next attempt.
     fn wait(&self, max_failures: u32, now: Instant) -> Option<Duration> {
         let beyond = self.failures.checked_sub(max_failures)?;
@@ -94,6 +113,13 @@ impl Attempts {
         self.begin_at(source, max_failures, Instant::now())
     }
 
+    /// Whether an attempt might begin.
+    pub fn may_begin(&self, source: Source, max_failures: u32) -> Result<(), Denial> {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(record) = records.get_mut(&source) else { return Ok(()) };
+        record.may_begin(max_failures, Instant::now())
+    }
+
     fn begin_at(
         self: &Arc<Self>,
         source: Source,
@@ -105,13 +131,7 @@ impl Attempts {
             forget_one(&mut records);
         }
         let record = records.entry(source).or_insert_with(|| Record::new(now));
-        record.forget_old(now);
-        if let Some(wait) = record.wait(max_failures, now) {
-            return Err(Denial::TooManyFailures(wait));
-        }
-        if record.pending >= MAX_PENDING {
-            return Err(Denial::Busy);
-        }
+        record.may_begin(max_failures, now)?;
         record.pending += 1;
         let suspect = record.is_suspect(now);
         Ok(Attempt { attempts: Arc::clone(self), source, suspect, failed: None })
@@ -219,6 +239,17 @@ mod tests {
         assert!(attempts.begin(v4(2), 100).is_ok());
         drop(pending);
         assert!(attempts.begin(v4(1), 100).is_ok());
+    }
+
+    #[test]
+    fn a_guesser_has_one_at_a_time() {
+        let attempts = Arc::new(Attempts::default());
+        fail(&attempts, v4(1), 1);
+        let later = Instant::now() + LONGEST_WAIT;
+        let one = attempts.begin_at(v4(1), 1, later);
+        assert!(one.is_ok());
+        assert_eq!(attempts.begin_at(v4(1), 1, later).err(), Some(Denial::Busy));
+        assert!(attempts.begin_at(v4(1), 2, later).is_ok(), "below the limit");
     }
 
     #[test]

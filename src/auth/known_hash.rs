@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 use super::Digest;
 use super::bcrypt_hash::{self, BcryptHash};
+use super::friends::Friends;
 use crate::config::PasswordHash;
 
 /// One hash of a snapshot, and of those after it that have it, too.
@@ -21,6 +22,8 @@ pub struct KnownHash {
     /// `None`: no password can match it.
     hash: Option<BcryptHash>,
     verified: RwLock<Option<Digest>>,
+    /// Who knew what matches it.
+    pub friends: Friends,
 }
 
 impl KnownHash {
@@ -29,6 +32,7 @@ impl KnownHash {
             hash_text: hash.as_str().to_owned(),
             hash: BcryptHash::parse(hash),
             verified: RwLock::new(None),
+            friends: Friends::default(),
         }
     }
 

@@ -7,6 +7,7 @@ mod attempts;
 mod basic;
 mod bcrypt_hash;
 mod caller;
+mod friends;
 mod known_hash;
 mod policy;
 mod tokens;

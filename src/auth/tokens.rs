@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::friends::Friends;
 use super::known_hash::{KnownHash, keyed_digest};
 use super::verifier::Verifier;
 use super::{Denial, Digest, Origin};
@@ -18,9 +19,22 @@ const BCRYPT_READS: usize = 72;
 /// Every token of one snapshot.
 #[derive(Default)]
 pub struct Tokens {
-    by_sha256: HashMap<[u8; 32], String>,
+    by_sha256: HashMap<[u8; 32], Quick>,
     /// Nothing tells which one a token belongs to: each is tried.
     bcrypt: Arc<Vec<Slow>>,
+}
+
+struct Quick {
+    name: String,
+    friends: Arc<Friends>,
+}
+
+impl Quick {
+    fn new(name: &str, digest: &[u8; 32], previous: Option<&Tokens>) -> Self {
+        let before = previous.and_then(|previous| previous.by_sha256.get(digest));
+        let friends = before.map(|quick| Arc::clone(&quick.friends)).unwrap_or_default();
+        Self { name: name.to_owned(), friends }
+    }
 }
 
 #[derive(Clone)]
@@ -68,7 +82,7 @@ impl Tokens {
         for Token { name, hash } in tokens {
             match hash {
                 TokenHash::Sha256(digest) => {
-                    by_sha256.insert(*digest, name.clone());
+                    by_sha256.insert(*digest, Quick::new(name, digest, previous));
                 }
                 TokenHash::Bcrypt(hash) => bcrypt.push(Slow::new(name, hash, previous)),
             }
@@ -92,9 +106,9 @@ impl Tokens {
         origin: Origin,
     ) -> Result<&str, Denial> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let quick = self.by_sha256.get(&digest).map(String::as_str);
-        if let Some(name) = quick.or_else(|| self.remembered(token)) {
-            return Ok(name);
+        let quick = self.by_sha256.get(&digest).map(|quick| (&*quick.name, &*quick.friends));
+        if let Some((name, friends)) = quick.or_else(|| self.remembered(token)) {
+            return verifier.admit(origin, friends).map(|()| name);
         }
         let slow = Arc::clone(&self.bcrypt);
         let unchecked = zeroize::Zeroizing::new(token.to_vec());
@@ -102,12 +116,14 @@ impl Tokens {
             unchecked.len() <= BCRYPT_READS && slow.iter().any(|slow| slow.verify(&unchecked))
         };
         let _ = verifier.verify(digest, origin, task).await?;
-        self.remembered(token).ok_or(Denial::WrongCredentials)
+        let (name, friends) = self.remembered(token).ok_or(Denial::WrongCredentials)?;
+        friends.add(origin.source);
+        Ok(name)
     }
 
     /// Of those with bcrypt hashes, when it was right before.
-    fn remembered(&self, token: &[u8]) -> Option<&str> {
+    fn remembered(&self, token: &[u8]) -> Option<(&str, &Friends)> {
         let slow = self.bcrypt.iter().find(|slow| slow.remembers(token))?;
-        Some(&slow.name)
+        Some((&slow.name, &slow.hash.friends))
     }
 }

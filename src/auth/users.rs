@@ -50,7 +50,8 @@ impl Users {
         self.by_name.len()
     }
 
-    /// A password that was right before costs two digests; anything else a bcrypt run.
+    /// A password that was right before costs two digests; anything else a bcrypt run, for which an
+    /// address that guesses has to wait.
     pub async fn check(
         &self,
         credentials: Credentials,
@@ -60,10 +61,11 @@ impl Users {
         let entry = self.by_name.get(credentials.user()).cloned();
         let hash_text = entry.as_ref().map_or("", |entry| entry.text());
         let digest = keyed_digest(credentials.user(), hash_text, credentials.password());
-        if entry.as_ref().is_some_and(|entry| entry.remembers(&digest)) {
-            return Ok(());
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.remembers(&digest)) {
+            return verifier.admit(origin, &entry.friends);
         }
         let highest_cost = self.highest_cost;
+        let friends = entry.clone();
         let task = move || match entry {
             Some(entry) => entry.verify(credentials.password(), digest, highest_cost),
             None => {
@@ -72,6 +74,12 @@ impl Users {
             }
         };
         let matched = verifier.verify(digest, origin, task).await?;
-        if matched { Ok(()) } else { Err(Denial::WrongCredentials) }
+        match friends {
+            Some(entry) if matched => {
+                entry.friends.add(origin.source);
+                Ok(())
+            }
+            _ => Err(Denial::WrongCredentials),
+        }
     }
 }

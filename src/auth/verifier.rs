@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 use super::attempts::{Attempt, Attempts};
+use super::friends::Friends;
 use super::{Denial, Digest, Origin};
 
 /// Attempts of one lane that may wait. What comes beyond is told to come back later instead of
@@ -71,8 +72,18 @@ struct Lanes {
 }
 
 impl Verifier {
-    /// Whether `task` finds the password right. An attempt that nobody waits for any more by the
-    /// time its turn comes is skipped.
+    /// For credentials that need no bcrypt run and are right. Who guesses must not learn so before
+    /// it may ask again: a remembered password would be easier to guess than another.
+    pub fn admit(&self, origin: Origin, friends: &Friends) -> Result<(), Denial> {
+        if !friends.include(origin.source) {
+            self.attempts.may_begin(origin.source, origin.max_failures)?;
+            friends.add(origin.source);
+        }
+        Ok(())
+    }
+
+    /// Whether `task` finds the password right. An attempt whose caller is no more by the time its
+    /// turn comes is skipped.
     pub async fn verify(
         &self,
         key: Digest,

@@ -1,18 +1,33 @@
-//! How many connections there may be, in all and from one address.
+//! How many connections and HTTP/2 streams there may be, in all and from one address, and whose
+//! handshake is next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Semaphore;
+
 use crate::source::Source;
 
 /// The connections that are open.
-#[derive(Debug, Default)]
-pub struct Admission(Mutex<Open>);
+#[derive(Debug)]
+pub struct Admission {
+    open: Mutex<Open>,
+    /// Handshakes of one source that may have something to compute at a time.
+    turns: usize,
+}
 
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
-    by_source: HashMap<Source, usize>,
+    by_source: HashMap<Source, OfSource>,
+}
+
+#[derive(Debug)]
+struct OfSource {
+    connections: usize,
+    /// Some outlive their connection for a while.
+    streams: usize,
+    turns: Arc<Semaphore>,
 }
 
 /// How many there may be.
@@ -47,7 +62,18 @@ pub struct Place {
     source: Option<Source>,
 }
 
+/// One open stream, for as long as it lives.
+#[derive(Debug)]
+pub struct StreamPlace {
+    admission: Arc<Admission>,
+    source: Source,
+}
+
 impl Admission {
+    pub fn new(turns: usize) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), turns })
+    }
+
     pub fn admit(self: &Arc<Self>, source: Source, room: Room) -> Result<Place, Full> {
         let mut place = self.admit_anyone(room)?;
         place.take_for(source, room)?;
@@ -65,7 +91,25 @@ impl Admission {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn of(&mut self, source: Source, turns: usize) -> &mut OfSource {
+        self.by_source.entry(source).or_insert_with(|| OfSource {
+            connections: 0,
+            streams: 0,
+            turns: Arc::new(Semaphore::new(turns)),
+        })
+    }
+
+    fn leave(&mut self, source: Source, leave: impl FnOnce(&mut OfSource)) {
+        let Some(of_source) = self.by_source.get_mut(&source) else { return };
+        leave(of_source);
+        if of_source.connections == 0 && of_source.streams == 0 {
+            self.by_source.remove(&source);
+        }
     }
 }
 
@@ -73,13 +117,36 @@ impl Place {
     /// Now that it is known who takes it.
     pub fn take_for(&mut self, source: Source, room: Room) -> Result<(), Full> {
         let mut open = self.admission.lock();
-        let of_source = open.by_source.get(&source).copied().unwrap_or(0);
-        if of_source >= room.per_source {
+        let taken = open.by_source.get(&source).map_or(0, |of_source| of_source.connections);
+        if taken >= room.per_source {
             return Err(Full::Source);
         }
-        open.by_source.insert(source, of_source + 1);
+        open.of(source, self.admission.turns).connections += 1;
         self.source = Some(source);
         Ok(())
+    }
+
+    /// Whom it is for; a unix socket's clients are one.
+    fn source(&self) -> Source {
+        self.source.unwrap_or(Source::Local)
+    }
+
+    /// For the handshake: those of one source share them.
+    pub fn turns(&self) -> Arc<Semaphore> {
+        let source = self.source();
+        Arc::clone(&self.admission.lock().of(source, self.admission.turns).turns)
+    }
+
+    /// `None`: the source has so many streams already.
+    pub fn begin_stream(&self, most: usize) -> Option<StreamPlace> {
+        let source = self.source();
+        let mut open = self.admission.lock();
+        let of_source = open.of(source, self.admission.turns);
+        if of_source.streams >= most {
+            return None;
+        }
+        of_source.streams += 1;
+        Some(StreamPlace { admission: Arc::clone(&self.admission), source })
     }
 }
 
@@ -87,13 +154,15 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.admission.lock();
         open.total -= 1;
-        let Some(source) = &self.source else { return };
-        if let Some(of_source) = open.by_source.get_mut(source) {
-            *of_source -= 1;
-            if *of_source == 0 {
-                open.by_source.remove(source);
-            }
+        if let Some(source) = self.source {
+            open.leave(source, |of_source| of_source.connections -= 1);
         }
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.admission.lock().leave(self.source, |of_source| of_source.streams -= 1);
     }
 }
 
@@ -103,7 +172,7 @@ mod tests {
 
     #[test]
     fn counts_by_source_and_in_all_and_forgets_who_left() {
-        let admission = Arc::new(Admission::default());
+        let admission = Admission::new(1);
         let room = Room { total: 3, per_source: 2 };
         let [a, b] = [Source::V6(1), Source::V6(2)];
         let places = [admission.admit(a, room), admission.admit(a, room)];
@@ -115,7 +184,26 @@ mod tests {
         drop(places);
         assert!(admission.admit(a, room).is_ok());
         drop(other);
-        let open = admission.0.lock().unwrap();
+        let open = admission.open.lock().unwrap();
+        assert_eq!((open.total, open.by_source.len()), (0, 0));
+    }
+
+    #[test]
+    fn streams_are_counted_by_source_and_outlive_their_connection() {
+        let admission = Admission::new(1);
+        let room = Room { total: 9, per_source: 9 };
+        let admit = |source| admission.admit(Source::V6(source), room).expect("room");
+        let (first, second, other) = (admit(1), admit(1), admit(2));
+        let streams = [first.begin_stream(2), second.begin_stream(2)];
+        assert!(streams.iter().all(Option::is_some));
+        assert!(second.begin_stream(2).is_none());
+        assert!(other.begin_stream(2).is_some(), "of another source");
+        drop((first, second));
+        assert!(admit(1).begin_stream(2).is_none(), "their streams go on");
+        drop(streams);
+        assert!(admit(1).begin_stream(2).is_some());
+        drop(other);
+        let open = admission.open.lock().unwrap();
         assert_eq!((open.total, open.by_source.len()), (0, 0));
     }
 }

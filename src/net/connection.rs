@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::admission::Place;
 use super::deadline::Deadline;
 use super::gate::{Gate, HeadError, Transport};
 use crate::config::{ClientAuth, ClientCertificate, Limits};
@@ -30,6 +31,9 @@ const SHORTEST_ENGINE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a client has to see GOAWAY, and to send what it had begun, before its idle connection
 /// is closed.
 const GOAWAY_LINGER: Duration = Duration::from_millis(250);
+
+/// Nothing was done, and the client may ask again (RFC 9113 section 8.7).
+const REFUSED_STREAM: u32 = 0x7;
 
 /// What a client has shown in its handshake, by the configuration at that time.
 #[derive(Debug)]
@@ -143,11 +147,19 @@ pub fn request_begins() -> Arc<Peer> {
     })
 }
 
+/// What a connection takes of the room there is.
+pub struct Admitted {
+    pub place: Place,
+    /// Called when its source has too many streams for one more.
+    pub stream_refused: Box<dyn Fn() + Send + Sync>,
+}
+
 /// Serve requests until the client leaves, a limit is reached or the guard stops.
 pub async fn serve<A>(
     app: &Arc<A>,
     transport: Transport,
     peer: Arc<Peer>,
+    admitted: Admitted,
     limits: &Limits,
     shutdown: &ShutdownWatch,
 ) where
@@ -156,7 +168,7 @@ pub async fn serve<A>(
     let gate = Gate::new(transport, Arc::clone(&peer.head));
     if matches!(gate.selected_alpn_proto(), Some(ALPN::H2)) {
         // Boxed, so that HTTP/1.1 connections do not carry its space.
-        Box::pin(serve_http2(app, gate, peer, limits, shutdown)).await;
+        Box::pin(serve_http2(app, gate, peer, admitted, limits, shutdown)).await;
     } else {
         let scope = Arc::clone(&peer);
         PEER.scope(scope, serve_http1(app, Box::new(gate), &peer, limits, shutdown)).await;
@@ -184,6 +196,8 @@ async fn serve_http1<A>(
             reused = request(app, gate, shutdown) => reused,
             () = peer.body.passed() => return,
         };
+        // What is answered without the exporter has nobody who says that the body has ended.
+        peer.body.disarm();
         let Some(reused) = reused else { return };
         let (stream, _) = reused.consume();
         let Some(reclaimed) = Gate::reclaim(stream) else { return };
@@ -241,6 +255,7 @@ async fn serve_http2<A>(
     app: &Arc<A>,
     mut gate: Gate,
     peer: Arc<Peer>,
+    admitted: Admitted,
     limits: &Limits,
     shutdown: &ShutdownWatch,
 ) where
@@ -256,6 +271,8 @@ async fn serve_http2<A>(
         streams,
         deadline: Arc::clone(gate.deadline()),
         peer,
+        admitted,
+        max_streams: limits.max_streams_per_address,
         body_timeout: limits.body_timeout,
         write_timeout: limits.write_timeout.max(SHORTEST_ENGINE_TIMEOUT),
         max_header_bytes: limits.max_header_bytes,
@@ -317,6 +334,8 @@ struct Http2Connection<A> {
     /// For the first request.
     deadline: Arc<Deadline>,
     peer: Arc<Peer>,
+    admitted: Admitted,
+    max_streams: usize,
     body_timeout: Duration,
     write_timeout: Duration,
     max_header_bytes: usize,
@@ -349,6 +368,11 @@ where
     ) -> Option<ReusedHttpStream> {
         self.deadline.disarm();
         let _stream = ActiveStream::begin(&self.streams);
+        let Some(_place) = self.admitted.place.begin_stream(self.max_streams) else {
+            (self.admitted.stream_refused)();
+            session.shutdown_with_reason(REFUSED_STREAM.into());
+            return None;
+        };
         let peer = Arc::new(self.peer.for_stream());
         if !session.is_body_empty() {
             peer.body.arm(self.body_timeout);

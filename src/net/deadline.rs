@@ -46,6 +46,10 @@ impl Deadline {
         std::future::poll_fn(|cx| alarm.poll_expired(self, cx)).await;
     }
 
+    pub fn is_over(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
     fn due(&self) -> Option<Instant> {
         match self.due_ms.load(Ordering::Relaxed) {
             DISARMED => None,

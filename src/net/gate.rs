@@ -33,6 +33,9 @@ const HEAD_READ: usize = 4096;
 /// socket.
 const READ_AHEAD: usize = 16 * 1024;
 
+/// Empty lines that may come before a request. There is no reason for more than one.
+const MAX_EMPTY_LINES: usize = 1024;
+
 /// Small writes are put together to this much, the most that a TLS record takes: the engine writes
 /// the head, the size of a chunk, the chunk and its end one by one.
 const WRITE_TOGETHER: usize = 16 * 1024;
@@ -49,6 +52,14 @@ impl Transport {
         match self {
             Self::Plain(_) => None,
             Self::Tls(stream) => Some(stream.ssl()),
+        }
+    }
+
+    /// To be called where the connection goes on after its handshake.
+    pub fn change_runtime(&mut self) {
+        match self {
+            Self::Plain(io) => io.change_runtime(),
+            Self::Tls(stream) => stream.get_mut().change_runtime(),
         }
     }
 }
@@ -139,8 +150,13 @@ impl Gate {
     /// Wait for the first byte of the next request, under the deadline that is armed. Empty lines
     /// before it do not count (RFC 9112 section 2.2).
     pub async fn first_byte(&mut self) -> Result<(), HeadError> {
+        let mut skipped = 0;
         loop {
-            self.skip_empty_lines();
+            skipped += self.skip_empty_lines();
+            // A deadline is looked at while nothing comes; this is what never ends.
+            if skipped > MAX_EMPTY_LINES {
+                return Err(HeadError::Malformed);
+            }
             // Half of a line end may be of an empty line.
             if self.has_buffered() && self.buffered != b"\r" {
                 return Ok(());
@@ -184,13 +200,15 @@ impl Gate {
         }
     }
 
-    fn skip_empty_lines(&mut self) {
-        let mut rest = self.buffered.as_slice();
+    /// How many there were.
+    fn skip_empty_lines(&mut self) -> usize {
+        let (mut rest, mut lines) = (self.buffered.as_slice(), 0);
         while let [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] = rest {
-            rest = after;
+            (rest, lines) = (after, lines + 1);
         }
         let empty = self.buffered.len() - rest.len();
         self.buffered.drain(..empty);
+        lines
     }
 
     /// Take the gate back from the engine after a response, closed until the next head.

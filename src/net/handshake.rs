@@ -1,12 +1,15 @@
 //! The first bytes of a connection: TLS where it belongs, and a word to those who got it wrong.
 
 use std::io;
+use std::sync::Arc;
 
 use pingora::protocols::tls::SslStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::admission::Place;
 use super::gate::Transport;
 use super::io::SocketIo;
+use super::turns::in_turns;
 use crate::tls::Acceptor;
 
 /// The type of a TLS record that holds a handshake message, the first byte of every ClientHello.
@@ -18,6 +21,8 @@ const FIRST_READ: usize = 2048;
 /// What Go's server answers, to the letter.
 const HTTP_ON_TLS_PORT: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+const TIMED_OUT: &str = "timed out";
 
 /// Why a connection ended before its first request.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub enum HandshakeError {
 pub async fn establish(
     mut io: SocketIo,
     tls: Option<&Acceptor>,
+    place: &Place,
 ) -> Result<Transport, HandshakeError> {
     let mut first = Vec::with_capacity(FIRST_READ);
     match io.read_buf(&mut first).await {
@@ -56,16 +62,22 @@ pub async fn establish(
         }
         Some(acceptor) => {
             io.unread(first);
-            accept(acceptor, io).await
+            accept(acceptor, io, place).await
         }
     }
 }
 
-async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, HandshakeError> {
+async fn accept(
+    acceptor: &Acceptor,
+    io: SocketIo,
+    place: &Place,
+) -> Result<Transport, HandshakeError> {
+    let deadline = Arc::clone(&io.deadline);
     let ssl = acceptor.new_ssl().map_err(|error| HandshakeError::Tls(error.to_string()))?;
     let mut stream =
         SslStream::new(ssl, io).map_err(|error| HandshakeError::Tls(error.to_string()))?;
-    match stream.accept().await {
+    let accepted = in_turns(place.turns(), &deadline, stream.accept()).await;
+    match accepted.ok_or_else(|| HandshakeError::Tls(TIMED_OUT.to_owned()))? {
         Ok(()) => {
             // The last flight and the session tickets must not wait for the first response.
             stream.flush().await.map_err(|error| HandshakeError::Tls(error.to_string()))?;
@@ -86,7 +98,7 @@ fn describe(error: &openssl::ssl::Error) -> String {
         return reasons.join("; ");
     }
     match error.io_error() {
-        Some(error) if error.kind() == io::ErrorKind::TimedOut => "timed out".to_owned(),
+        Some(error) if error.kind() == io::ErrorKind::TimedOut => TIMED_OUT.to_owned(),
         Some(error) => error.to_string(),
         None => "closed by the client".to_owned(),
     }

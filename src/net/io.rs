@@ -30,6 +30,8 @@ pub struct SocketIo {
     out: Vec<u8>,
     written: usize,
     pub deadline: Arc<Deadline>,
+    /// Whether the peer has sent anything.
+    pub begun: Arc<AtomicBool>,
     /// Whether the peer has yet to take something before more can be written.
     pub backlog: Arc<AtomicBool>,
     alarm: Alarm,
@@ -47,12 +49,20 @@ impl SocketIo {
             out: Vec::new(),
             written: 0,
             deadline: Arc::new(Deadline::new()),
+            begun: Arc::default(),
             backlog: Arc::default(),
             alarm: Alarm::default(),
             write_timeout,
             write_alarm: Alarm::default(),
             blocked_since: None,
         }
+    }
+
+    /// From here on with the timers of the runtime that calls. A timer belongs to the runtime in which
+    /// it was first waited for.
+    pub fn change_runtime(&mut self) {
+        self.alarm = Alarm::default();
+        self.write_alarm = Alarm::default();
     }
 
     /// Give back what was read ahead of its reader.
@@ -148,7 +158,10 @@ impl AsyncRead for SocketIo {
             return Poll::Ready(Ok(()));
         }
         match this.poll_read_socket(cx, buf) {
-            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Ready(result) => {
+                this.begun.store(true, Ordering::Relaxed);
+                Poll::Ready(result)
+            }
             Poll::Pending => {
                 if !this.out.is_empty()
                     && let Poll::Ready(Err(error)) = this.poll_write_out(cx)

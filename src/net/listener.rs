@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::ListenAddress;
 use super::socket_file::{self, Access, SocketFile};
+use crate::telemetry::Throttle;
 
 /// Connections the kernel completes while none is accepted; the kernel caps it at somaxconn.
 pub(super) const BACKLOG: i32 = 4096;
@@ -108,7 +109,7 @@ impl Bound {
             BoundSocket::Tcp(socket) => AsyncSocket::Tcp(TcpListener::from_std(socket)?),
             BoundSocket::Unix(socket) => AsyncSocket::Unix(UnixListener::from_std(socket)?),
         };
-        Ok(Listener { socket, name: self.name.into() })
+        Ok(Listener { socket, name: self.name.into(), failures_logged: Throttle::default() })
     }
 }
 
@@ -150,6 +151,7 @@ pub struct Listener {
     socket: AsyncSocket,
     /// As the command line gives it.
     pub name: Arc<str>,
+    failures_logged: Throttle,
 }
 
 enum AsyncSocket {
@@ -172,7 +174,9 @@ impl Listener {
                 Ok(accepted) => return accepted,
                 Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
-                    tracing::warn!(err = %error, "Accept failed, trying again");
+                    if let Some(suppressed) = self.failures_logged.admit("accept") {
+                        tracing::warn!(err = %error, suppressed, "Accept failed, trying again");
+                    }
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             }

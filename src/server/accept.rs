@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use pingora::apps::HttpServerApp;
 use tokio::runtime::Handle;
@@ -13,6 +14,7 @@ use crate::child::Readiness;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::net::admission::{Admission, Full, Place, Room};
+use crate::net::connection::Admitted;
 use crate::net::gate::Transport;
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
@@ -67,7 +69,7 @@ struct Established {
     transport: Transport,
     /// What a load balancer has said, where there is one.
     address: Option<SocketAddr>,
-    _place: Place,
+    place: Place,
 }
 
 /// What every listener shares.
@@ -94,13 +96,15 @@ impl Service {
         handshakes: Handle,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        // As many of one source as there are threads for them.
+        let admission = Admission::new(handshakes.metrics().num_workers());
         Self {
             current,
             metrics,
             readiness,
             handshakes_logged: Arc::default(),
             refusals_logged: Arc::default(),
-            admission: Arc::default(),
+            admission,
             affordable: descriptors::connections(),
             connections: TaskTracker::new(),
             handshakes,
@@ -128,7 +132,7 @@ impl Service {
         });
         let mut accepting = JoinSet::new();
         // A flood on the web listeners must not hide what the guard says about it.
-        let telemetry = Self { admission: Arc::default(), ..self.clone() };
+        let telemetry = Self { admission: Admission::new(1), ..self.clone() };
         for bound in listeners.telemetry {
             let listener = self.announce(bound, "telemetry")?;
             accepting.spawn(telemetry.clone().accept(listener, Arc::clone(&endpoints), Tls::Off));
@@ -209,20 +213,31 @@ impl Service {
             acceptor,
             limits: limits.clone(),
         };
+        let begun = Arc::clone(&beginning.io.begun);
+        let mut beginning = std::pin::pin!(beginning.on_its_threads());
         let established = tokio::select! {
-            established = beginning.on_its_threads() => established,
-            // Nothing was asked for yet.
-            () = connection::stopped(&mut stopping, deadline.start()) => return,
+            established = &mut beginning => established,
+            () = connection::stopped(&mut stopping, deadline.start()) => {
+                // Nothing was asked for yet. One that has begun may finish, by the deadline.
+                if !begun.load(Relaxed) {
+                    return;
+                }
+                beginning.await
+            }
         };
         let peer = |address, tls| {
             Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline)))
         };
         match established {
-            Ok(Some(Established { transport, address, _place })) => {
+            Ok(Some(Established { mut transport, address, place })) => {
+                transport.change_runtime();
                 let shown = transport.ssl().map(|ssl| Shown::of(ssl, client_auth));
                 let peer = peer(address, shown);
                 deadline.arm(limits.header_timeout);
-                connection::serve(&app, transport, peer, &limits, &self.stopping).await;
+                let service = self.clone();
+                let stream_refused = Box::new(move || service.stream_refused(address));
+                let admitted = Admitted { place, stream_refused };
+                connection::serve(&app, transport, peer, admitted, &limits, &self.stopping).await;
             }
             Ok(None) => {}
             Err((error, address)) => self.handshake_failed(&error, &peer(address, None)),
@@ -242,6 +257,15 @@ impl Service {
         if let Some(suppressed) = self.refusals_logged.admit(full.reason()) {
             let remote = address.map(|address| address.to_string()).unwrap_or_default();
             tracing::warn!(reason = full.reason(), remote, suppressed, "Connection refused");
+        }
+    }
+
+    fn stream_refused(&self, address: Option<SocketAddr>) {
+        const REASON: &str = "too many streams from one address";
+        self.metrics.request_refused(REASON);
+        if let Some(suppressed) = self.refusals_logged.admit(REASON) {
+            let remote = address.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(reason = REASON, remote, suppressed, "Stream refused");
         }
     }
 
@@ -286,8 +310,8 @@ impl Beginning {
                 return Ok(None);
             }
         }
-        let transport = handshake::establish(io, acceptor.as_ref()).await;
+        let transport = handshake::establish(io, acceptor.as_ref(), &place).await;
         let transport = transport.map_err(|error| (error, address))?;
-        Ok(Some(Established { transport, address, _place: place }))
+        Ok(Some(Established { transport, address, place }))
     }
 }

@@ -116,7 +116,7 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         Ok(code)
     });
     // Whoever has not finished by now has had the grace period.
-    handshakes.shutdown_background();
     runtime.shutdown_background();
+    handshakes.shutdown_background();
     result
 }

@@ -30,6 +30,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Of those, from one address.
     pub max_connections_per_address: usize,
+    /// HTTP/2 streams open at a time, from one address.
+    pub max_streams_per_address: usize,
     /// Different wrong passwords from one address before it has to wait.
     pub max_auth_failures: u32,
 }
@@ -55,6 +57,9 @@ const HEADER_BYTES: RangeInclusive<usize> = 1024..=256 * 1024;
 const MAX_CONNECTIONS: usize = 8192;
 /// A whole site may stand behind one address; a quarter is the most it can take from others.
 const MAX_CONNECTIONS_PER_ADDRESS: usize = 2048;
+/// 40 MB at the worst, of clients that take no answer. A Prometheus with five thousand targets behind
+/// one gateway asks for a few hundred at a time.
+const MAX_STREAMS_PER_ADDRESS: usize = 1024;
 const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 /// Nobody mistypes this often; a guesser has the thousand likeliest passwords a day.
 const MAX_AUTH_FAILURES: u32 = 1000;
@@ -73,6 +78,7 @@ impl Default for Limits {
             max_header_bytes: MAX_HEADER_BYTES,
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: MAX_CONNECTIONS_PER_ADDRESS,
+            max_streams_per_address: MAX_STREAMS_PER_ADDRESS,
             max_auth_failures: MAX_AUTH_FAILURES,
         }
     }
@@ -80,7 +86,7 @@ impl Default for Limits {
 
 impl Limits {
     pub(super) fn validate(node: &Node, problems: &mut Problems) -> Self {
-        const KEYS: [&str; 11] = [
+        const KEYS: [&str; 12] = [
             "connect_timeout",
             "response_timeout",
             "handshake_timeout",
@@ -91,6 +97,7 @@ impl Limits {
             "max_header_bytes",
             "max_connections",
             "max_connections_per_address",
+            "max_streams_per_address",
             "max_auth_failures",
         ];
         let section = node.section("proxy.limits", &KEYS, problems);
@@ -121,6 +128,8 @@ impl Limits {
         let max_connections = number("max_connections", CONNECTIONS, MAX_CONNECTIONS);
         let max_connections_per_address =
             number("max_connections_per_address", CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS);
+        let max_streams_per_address =
+            number("max_streams_per_address", CONNECTIONS, MAX_STREAMS_PER_ADDRESS);
         let max_auth_failures = section
             .get("max_auth_failures")
             .and_then(|node| {
@@ -138,6 +147,7 @@ impl Limits {
             max_header_bytes,
             max_connections,
             max_connections_per_address,
+            max_streams_per_address,
             max_auth_failures,
         }
     }

@@ -78,6 +78,10 @@ fn empty_lines_before_a_request_hang_nobody() {
             client.wait_close();
         }
     }
+    // As fast as they can come, which no deadline sees.
+    let mut client = guard.connect();
+    client.send("\r\n".repeat(5000));
+    assert_eq!(client.head().status, 400);
 }
 
 /// The lines of a head may end in LF alone (RFC 9112 section 2.2); whoever takes that must take it

@@ -1,5 +1,6 @@
 //! More connections than there is room for.
 
+use crate::support::http2::Http2;
 use crate::support::*;
 
 /// Asks once and stays.
@@ -88,6 +89,37 @@ fn few_descriptors_mean_few_connections() {
     eventually("most are refused", || guard.metric(TOTAL) >= 84.0);
     drop(clients);
     eventually("it recovers", || guard.connect().try_head_of("/metrics") == Some(200));
+}
+
+/// The streams of one address are limited over all its connections, and those of others are not.
+#[test]
+fn one_address_cannot_hold_every_stream() {
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}{}", scraper(), limits("max_streams_per_address: 5"));
+    let guard = GuardBuilder::new().config(config).tls(&tls).telemetry().start();
+    let connect = || Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port()));
+    // Each waits for a client that takes nothing of its answer.
+    let mut holding: Vec<Http2> = (0..2).map(|_| connect()).collect();
+    for client in &mut holding {
+        client.no_window();
+        for _ in 0..3 {
+            client.send_get("/metrics", &[]);
+        }
+    }
+    let refused =
+        "exporter_guard_refused_requests_total{reason=\"too many streams from one address\"}";
+    guard.wait_log("one too many", |line| logfmt::field(line, "msg") == "Stream refused");
+    assert!(guard.metric(refused) >= 1.0);
+    let authorization = basic(SCRAPER.0, SCRAPER.1);
+    let mut client = connect();
+    let stream = client.send_get("/metrics", &[("authorization", &authorization)]);
+    assert!(client.try_answer(stream).is_err(), "refused");
+    drop(holding);
+    let mut client = connect();
+    eventually("room again", || {
+        let stream = client.send_get("/metrics", &[("authorization", &authorization)]);
+        client.try_answer(stream).is_ok_and(|answer| answer.ok)
+    });
 }
 
 /// Descriptors can run out all the same: the next connection waits in the queue of the kernel until

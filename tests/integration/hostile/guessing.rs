@@ -163,6 +163,41 @@ fn a_guesser_has_to_wait() {
     eventually("the wait is over", || ask("nobody", "5").status == 401);
 }
 
+/// The password that a scraper has made the guard remember is no easier to guess than another, from
+/// another address; nor is a token.
+#[test]
+fn what_is_remembered_cannot_be_guessed_without_waiting() {
+    let token = "token-of-the-scraper";
+    let digest = openssl::sha::sha256(token.as_bytes()).map(|byte| format!("{byte:02x}")).concat();
+    let exporter = Exporter::new();
+    let config = format!(
+        "{}proxy:\n  limits: {{max_auth_failures: 3}}\n  tokens: {{ci: 'sha256:{digest}'}}\n  \
+         routes: [{{path: /e, upstreams: ['{exporter}'], access: [{{any_user: true}}, {{tokens: [ci]}}]}}]\n",
+        users(&[(KNOWN.0, &quick_hash(KNOWN.1))]),
+    );
+    let guard = GuardBuilder::new().config(config).start();
+    let ask = |host: u8, credentials: &str| {
+        let mut client = Client::plain_from([127, 0, 0, host], guard.port());
+        client.send(get("/e/metrics", &format!("Authorization: {credentials}\r\n")));
+        client.response().status
+    };
+    let right = [basic(KNOWN.0, KNOWN.1), format!("Bearer {token}")];
+    for credentials in &right {
+        assert_eq!(ask(1, credentials), 200);
+    }
+    for host in [1, 2] {
+        for wrong in ["1", "2", "3"] {
+            assert_eq!(ask(host, &basic(KNOWN.0, wrong)), 401);
+        }
+    }
+    for credentials in &right {
+        assert_eq!(ask(2, credentials), 429, "a guesser");
+        assert_eq!(ask(1, credentials), 200, "it was right from there before");
+        assert_eq!(ask(3, credentials), 200, "nobody guessed from there");
+    }
+    eventually("the wait is over", || ask(2, &right[0]) == 200);
+}
+
 /// A scraper with yesterday's password tries it again and again; that is no guessing.
 #[test]
 fn the_same_wrong_password_does_not_count_twice() {

@@ -5,6 +5,7 @@ mod churn;
 mod connections;
 mod frames;
 mod guessing;
+mod handshakes;
 mod http2_conformance;
 mod http2_floods;
 mod response_splitting;

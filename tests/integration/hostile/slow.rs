@@ -147,6 +147,20 @@ fn outlive_all(count: usize, limits: &str, patience: Duration) {
     }
 }
 
+/// The deadline for the body of a request is for nothing that comes after it.
+#[test]
+fn a_body_that_was_answered_by_the_guard_itself_is_over() {
+    let config = format!("{}proxy: {{limits: {{body_timeout: 1s}}}}\n", scraper());
+    let guard = GuardBuilder::new().config(config).start();
+    let mut client = guard.connect();
+    client.send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.response().status, 401);
+    std::thread::sleep(Duration::from_millis(1200));
+    for _ in 0..10 {
+        assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+    }
+}
+
 #[test]
 fn every_phase_ends() {
     outlive_all(CLIENTS, SHORT, Duration::from_secs(60));

@@ -1,0 +1,94 @@
+//! Strangers that have the guard compute handshakes: one record, sent again and again, costs them
+//! nothing and the guard a signature.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::support::certificates::KeyKind;
+use crate::support::*;
+
+/// What a client says first, up to now to another server.
+fn client_hello() -> Vec<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = std::thread::spawn(move || TlsClient::new().try_connect(port).map(drop));
+    let (mut server, _) = listener.accept().unwrap();
+    let mut record = vec![0; 5];
+    server.read_exact(&mut record).unwrap();
+    let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+    record.resize(5 + length, 0);
+    server.read_exact(&mut record[5..]).unwrap();
+    drop(server);
+    assert!(client.join().unwrap().is_err());
+    record
+}
+
+/// One connection after the other from an address of its own: the answer is waited for and dropped.
+fn replay(guard: &Guard, hello: &[u8], stop: &AtomicBool, answered: &AtomicUsize) {
+    while !stop.load(Relaxed) {
+        let mut client = Client::plain_from([127, 0, 0, 2], guard.port());
+        client.send(hello);
+        if client.take(1).is_ok() {
+            answered.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// How long scrapes on fresh connections take, sorted, while so many replay.
+fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Duration> {
+    let exporter = Exporter::new();
+    let tls = ServerTls::with_key(key);
+    let config = format!("{TLS}{}", scraper());
+    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let scrape = || {
+        let begun = Instant::now();
+        let mut client = TlsClient::new().connect(guard.port());
+        assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200, "a scrape missed");
+        begun.elapsed()
+    };
+    scrape();
+    let (hello, stop, answered) = (client_hello(), AtomicBool::new(false), AtomicUsize::new(0));
+    let mut times = std::thread::scope(|scope| {
+        for _ in 0..attackers {
+            scope.spawn(|| replay(&guard, &hello, &stop, &answered));
+        }
+        let scrapes = std::panic::AssertUnwindSafe(|| {
+            let (begun, mut times) = (Instant::now(), Vec::new());
+            while begun.elapsed() < length {
+                times.push(scrape());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            times
+        });
+        let times = std::panic::catch_unwind(scrapes);
+        stop.store(true, Relaxed);
+        times.expect("the good client")
+    });
+    times.sort();
+    let answered = answered.load(Relaxed);
+    println!(
+        "{} scrapes, median {:.1?}, longest {:.1?}; {answered} replays answered",
+        times.len(),
+        times[times.len() / 2],
+        times[times.len() - 1],
+    );
+    assert!(answered > 0, "nobody attacked");
+    times
+}
+
+#[test]
+fn replayed_handshakes_stop_no_scrape() {
+    scrape_beside(50, KeyKind::Ecdsa, Duration::from_secs(1));
+}
+
+/// As many as may connect from one address, almost, and keys that are dear to sign with.
+#[test]
+#[ignore = "takes a minute"]
+fn a_flood_of_handshakes_from_one_address_is_behind_everybody_else() {
+    for key in [KeyKind::Ecdsa, KeyKind::Rsa] {
+        let times = scrape_beside(500, key, Duration::from_secs(20));
+        assert!(times[times.len() - 1] < Duration::from_secs(1), "{:?}", times[times.len() - 1]);
+    }
+}
