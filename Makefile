@@ -62,7 +62,7 @@ build:
 STATIC_TARGET ?= $(shell uname -m)-unknown-linux-musl
 STATIC_SUFFIX = $(subst -,_,$(STATIC_TARGET))
 # Small; and no panic unwinds through C.
-STATIC_CFLAGS = -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+STATIC_CFLAGS = -Os -fno-asynchronous-unwind-tables
 
 static:
 	.ci/require static
