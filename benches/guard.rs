@@ -146,8 +146,8 @@ fn request(c: &mut Criterion) {
             Arc::clone(&io.deadline),
         ));
         let room = Room { total: 1, per_source: 1 };
-        let place = Admission::new(1).admit(Source::of(address), room).expect("room");
-        let transport = establish(io, None, &place).await.expect("plaintext");
+        let place = Arc::new(Admission::default()).admit(Source::of(address), room).expect("room");
+        let transport = establish(io, None).await.expect("plaintext");
         let admitted = Admitted { place, stream_refused: Box::new(|| {}) };
         connection::serve(&engine, transport, peer, admitted, &limits, &stopping).await;
     });

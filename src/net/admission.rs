@@ -1,20 +1,13 @@
-//! How many connections and HTTP/2 streams there may be, in all and from one address, and whose
-//! handshake is next.
+//! How many connections there may be, in all and from one address, and how many HTTP/2 streams.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
-
 use crate::source::Source;
 
 /// The connections that are open.
-#[derive(Debug)]
-pub struct Admission {
-    open: Mutex<Open>,
-    /// Handshakes of one source that may have something to compute at a time.
-    turns: usize,
-}
+#[derive(Debug, Default)]
+pub struct Admission(Mutex<Open>);
 
 #[derive(Debug, Default)]
 struct Open {
@@ -22,12 +15,11 @@ struct Open {
     by_source: HashMap<Source, OfSource>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct OfSource {
     connections: usize,
     /// Some outlive their connection for a while.
     streams: usize,
-    turns: Arc<Semaphore>,
 }
 
 /// How many there may be.
@@ -70,10 +62,6 @@ pub struct StreamPlace {
 }
 
 impl Admission {
-    pub fn new(turns: usize) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), turns })
-    }
-
     pub fn admit(self: &Arc<Self>, source: Source, room: Room) -> Result<Place, Full> {
         let mut place = self.admit_anyone(room)?;
         place.take_for(source, room)?;
@@ -91,19 +79,11 @@ impl Admission {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Open {
-    fn of(&mut self, source: Source, turns: usize) -> &mut OfSource {
-        self.by_source.entry(source).or_insert_with(|| OfSource {
-            connections: 0,
-            streams: 0,
-            turns: Arc::new(Semaphore::new(turns)),
-        })
-    }
-
     fn leave(&mut self, source: Source, leave: impl FnOnce(&mut OfSource)) {
         let Some(of_source) = self.by_source.get_mut(&source) else { return };
         leave(of_source);
@@ -121,27 +101,21 @@ impl Place {
         if taken >= room.per_source {
             return Err(Full::Source);
         }
-        open.of(source, self.admission.turns).connections += 1;
+        open.by_source.entry(source).or_default().connections += 1;
         self.source = Some(source);
         Ok(())
     }
 
     /// Whom it is for; a unix socket's clients are one.
-    fn source(&self) -> Source {
+    pub fn source(&self) -> Source {
         self.source.unwrap_or(Source::Local)
-    }
-
-    /// For the handshake: those of one source share them.
-    pub fn turns(&self) -> Arc<Semaphore> {
-        let source = self.source();
-        Arc::clone(&self.admission.lock().of(source, self.admission.turns).turns)
     }
 
     /// `None`: the source has so many streams already.
     pub fn begin_stream(&self, most: usize) -> Option<StreamPlace> {
         let source = self.source();
         let mut open = self.admission.lock();
-        let of_source = open.of(source, self.admission.turns);
+        let of_source = open.by_source.entry(source).or_default();
         if of_source.streams >= most {
             return None;
         }
@@ -172,7 +146,7 @@ mod tests {
 
     #[test]
     fn counts_by_source_and_in_all_and_forgets_who_left() {
-        let admission = Admission::new(1);
+        let admission = Arc::new(Admission::default());
         let room = Room { total: 3, per_source: 2 };
         let [a, b] = [Source::V6(1), Source::V6(2)];
         let places = [admission.admit(a, room), admission.admit(a, room)];
@@ -184,13 +158,13 @@ mod tests {
         drop(places);
         assert!(admission.admit(a, room).is_ok());
         drop(other);
-        let open = admission.open.lock().unwrap();
+        let open = admission.0.lock().unwrap();
         assert_eq!((open.total, open.by_source.len()), (0, 0));
     }
 
     #[test]
     fn streams_are_counted_by_source_and_outlive_their_connection() {
-        let admission = Admission::new(1);
+        let admission = Arc::new(Admission::default());
         let room = Room { total: 9, per_source: 9 };
         let admit = |source| admission.admit(Source::V6(source), room).expect("room");
         let (first, second, other) = (admit(1), admit(1), admit(2));
@@ -203,7 +177,7 @@ mod tests {
         drop(streams);
         assert!(admit(1).begin_stream(2).is_some());
         drop(other);
-        let open = admission.open.lock().unwrap();
+        let open = admission.0.lock().unwrap();
         assert_eq!((open.total, open.by_source.len()), (0, 0));
     }
 }

@@ -54,14 +54,6 @@ impl Transport {
             Self::Tls(stream) => Some(stream.ssl()),
         }
     }
-
-    /// To be called where the connection goes on after its handshake.
-    pub fn change_runtime(&mut self) {
-        match self {
-            Self::Plain(io) => io.change_runtime(),
-            Self::Tls(stream) => stream.get_mut().change_runtime(),
-        }
-    }
 }
 
 /// What the engine may read now.

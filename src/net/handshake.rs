@@ -2,14 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use pingora::protocols::tls::SslStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::admission::Place;
 use super::gate::Transport;
 use super::io::SocketIo;
-use super::turns::in_turns;
 use crate::tls::Acceptor;
 
 /// The type of a TLS record that holds a handshake message, the first byte of every ClientHello.
@@ -41,7 +40,6 @@ pub enum HandshakeError {
 pub async fn establish(
     mut io: SocketIo,
     tls: Option<&Acceptor>,
-    place: &Place,
 ) -> Result<Transport, HandshakeError> {
     let mut first = Vec::with_capacity(FIRST_READ);
     match io.read_buf(&mut first).await {
@@ -62,22 +60,28 @@ pub async fn establish(
         }
         Some(acceptor) => {
             io.unread(first);
-            accept(acceptor, io, place).await
+            accept(acceptor, io).await
         }
     }
 }
 
-async fn accept(
-    acceptor: &Acceptor,
-    io: SocketIo,
-    place: &Place,
-) -> Result<Transport, HandshakeError> {
+async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, HandshakeError> {
     let deadline = Arc::clone(&io.deadline);
     let ssl = acceptor.new_ssl().map_err(|error| HandshakeError::Tls(error.to_string()))?;
     let mut stream =
         SslStream::new(ssl, io).map_err(|error| HandshakeError::Tls(error.to_string()))?;
-    let accepted = in_turns(place.turns(), &deadline, stream.accept()).await;
-    match accepted.ok_or_else(|| HandshakeError::Tls(TIMED_OUT.to_owned()))? {
+    let accepted = {
+        let mut accept = std::pin::pin!(stream.accept());
+        std::future::poll_fn(|cx| {
+            // Nobody waits any more for what there would be to compute.
+            if deadline.is_over() {
+                return Poll::Ready(Err(HandshakeError::Tls(TIMED_OUT.to_owned())));
+            }
+            accept.as_mut().poll(cx).map(Ok)
+        })
+        .await?
+    };
+    match accepted {
         Ok(()) => {
             // The last flight and the session tickets must not wait for the first response.
             stream.flush().await.map_err(|error| HandshakeError::Tls(error.to_string()))?;

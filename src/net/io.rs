@@ -58,13 +58,6 @@ impl SocketIo {
         }
     }
 
-    /// From here on with the timers of the runtime that calls. A timer belongs to the runtime in which
-    /// it was first waited for.
-    pub fn change_runtime(&mut self) {
-        self.alarm = Alarm::default();
-        self.write_alarm = Alarm::default();
-    }
-
     /// Give back what was read ahead of its reader.
     pub fn unread(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.replay.is_empty());

@@ -2,7 +2,7 @@
 //! engine (deadlines, byte caps, buffers).
 //!
 //! The path of a connection: [`listener`] accepts, [`io`] wraps the socket, [`handshake`] looks at
-//! the first byte and does TLS when it is its turn ([`turns`]), [`gate`] releases one request head at a time, [`connection`] feeds
+//! the first byte and does TLS, [`gate`] releases one request head at a time, [`connection`] feeds
 //! them to an HTTP application until either side has had enough.
 
 mod address;
@@ -16,7 +16,6 @@ mod io;
 pub mod listener;
 pub mod proxy_protocol;
 pub mod socket_file;
-mod turns;
 
 pub use address::ListenAddress;
 pub use connection::{Peer, Shown, request_begins};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use pingora::apps::HttpServerApp;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
+use super::handshakes::Handshakes;
 use crate::child::Readiness;
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -84,7 +84,7 @@ pub struct Service {
     /// Connections that there are descriptors for.
     affordable: usize,
     connections: TaskTracker,
-    handshakes: Handle,
+    handshakes: Arc<Handshakes>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -93,18 +93,16 @@ impl Service {
         current: Arc<Current>,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
-        handshakes: Handle,
+        handshakes: Arc<Handshakes>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        // As many of one source as there are threads for them.
-        let admission = Admission::new(handshakes.metrics().num_workers());
         Self {
             current,
             metrics,
             readiness,
             handshakes_logged: Arc::default(),
             refusals_logged: Arc::default(),
-            admission,
+            admission: Arc::default(),
             affordable: descriptors::connections(),
             connections: TaskTracker::new(),
             handshakes,
@@ -132,7 +130,7 @@ impl Service {
         });
         let mut accepting = JoinSet::new();
         // A flood on the web listeners must not hide what the guard says about it.
-        let telemetry = Self { admission: Admission::new(1), ..self.clone() };
+        let telemetry = Self { admission: Arc::default(), ..self.clone() };
         for bound in listeners.telemetry {
             let listener = self.announce(bound, "telemetry")?;
             accepting.spawn(telemetry.clone().accept(listener, Arc::clone(&endpoints), Tls::Off));
@@ -214,7 +212,8 @@ impl Service {
             limits: limits.clone(),
         };
         let begun = Arc::clone(&beginning.io.begun);
-        let mut beginning = std::pin::pin!(beginning.on_its_threads());
+        // Boxed: its space is given back before the connection begins to wait.
+        let mut beginning = Box::pin(beginning.establish());
         let established = tokio::select! {
             established = &mut beginning => established,
             () = connection::stopped(&mut stopping, deadline.start()) => {
@@ -229,8 +228,7 @@ impl Service {
             Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline)))
         };
         match established {
-            Ok(Some(Established { mut transport, address, place })) => {
-                transport.change_runtime();
+            Ok(Some(Established { transport, address, place })) => {
                 let shown = transport.ssl().map(|ssl| Shown::of(ssl, client_auth));
                 let peer = peer(address, shown);
                 deadline.arm(limits.header_timeout);
@@ -286,17 +284,6 @@ impl Service {
 }
 
 impl Beginning {
-    /// Boxed, or in a task of its own: its space is given back before the connection begins to wait.
-    async fn on_its_threads(self) -> Result<Option<Established>, Failed> {
-        if self.acceptor.is_none() {
-            return Box::pin(self.establish()).await;
-        }
-        let handshakes = self.service.handshakes.clone();
-        let task = AbortOnDropHandle::new(handshakes.spawn(self.establish()));
-        // One that panicked said nothing.
-        task.await.unwrap_or(Err((HandshakeError::Silent, None)))
-    }
-
     /// `None`: there is no place for the client that a load balancer names.
     async fn establish(self) -> Result<Option<Established>, Failed> {
         let Self { service, mut io, mut address, proxied, mut place, acceptor, limits } = self;
@@ -310,7 +297,14 @@ impl Beginning {
                 return Ok(None);
             }
         }
-        let transport = handshake::establish(io, acceptor.as_ref(), &place).await;
+        let transport = match acceptor {
+            None => handshake::establish(io, None).await,
+            Some(acceptor) => {
+                let handshake = async move { handshake::establish(io, Some(&acceptor)).await };
+                let done = service.handshakes.run(place.source(), handshake).await;
+                done.unwrap_or(Err(HandshakeError::Silent))
+            }
+        };
         let transport = transport.map_err(|error| (error, address))?;
         Ok(Some(Established { transport, address, place }))
     }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod ending;
+mod handshakes;
 mod threads;
 
 use std::sync::Arc;
@@ -76,7 +77,7 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         current,
         Arc::clone(&metrics),
         Arc::clone(&readiness),
-        handshakes.handle().clone(),
+        Arc::clone(&handshakes),
         stopping,
     );
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
@@ -116,7 +117,7 @@ pub fn run(mut plan: Plan) -> Result<u8, String> {
         Ok(code)
     });
     // Whoever has not finished by now has had the grace period.
+    handshakes.stop();
     runtime.shutdown_background();
-    handshakes.shutdown_background();
     result
 }

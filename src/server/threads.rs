@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::handshakes::Handshakes;
 use crate::metrics::Metrics;
 use crate::process::sandbox::{self, Landlock, Reach};
 use crate::reload::{Initial, Reloader};
@@ -12,18 +13,12 @@ use crate::snapshot::Current;
 pub struct Threads {
     pub reloader: Reloader,
     pub runtime: Runtime,
-    /// For TLS handshakes alone.
-    pub handshakes: Runtime,
+    pub handshakes: Arc<Handshakes>,
 }
 
 /// A handshake keeps a thread busy for most of a millisecond. On threads of their own, below those
 /// that serve, strangers that connect by the dozen hold up nobody whose connection is open.
 const HANDSHAKE_NICE: libc::c_int = 5;
-
-/// Half the cores, so that the other half serves whatever happens.
-fn handshake_thread_count() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
-}
 
 /// What the threads are started with.
 pub struct Start {
@@ -63,30 +58,30 @@ impl Start {
         }
         let reloader = Reloader::start(initial, current, metrics)
             .map_err(|error| format!("cannot start the reload thread: {error}"))?;
-        let mut serving = Builder::new_multi_thread();
-        let mut handshakes = Builder::new_multi_thread();
-        handshakes.worker_threads(handshake_thread_count()).thread_name("handshake");
-        let start = |builder: &mut Builder, nice: libc::c_int| {
-            let reach = reach.clone();
-            builder.on_thread_start(move || enter(reach.as_ref(), nice));
-            builder
-                .enable_all()
-                .build()
-                .map_err(|error| format!("cannot start the runtime: {error}"))
-        };
-        let (runtime, handshakes) =
-            (start(&mut serving, 0)?, start(&mut handshakes, HANDSHAKE_NICE)?);
+        let serving = reach.clone();
+        let runtime = Builder::new_multi_thread()
+            .on_thread_start(move || enter(serving.as_ref()))
+            .enable_all()
+            .build()
+            .map_err(|error| format!("cannot start the runtime: {error}"))?;
+        let handshakes = Handshakes::start(runtime.handle(), move || {
+            be_nice();
+            enter(reach.as_ref());
+        });
+        let handshakes =
+            handshakes.map_err(|error| format!("cannot start a handshake thread: {error}"))?;
         Ok(Threads { reloader, runtime, handshakes })
     }
 }
 
+fn be_nice() {
+    // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux. A refusal leaves
+    // the priority as it was, which is only slower for others.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, HANDSHAKE_NICE) };
+}
+
 /// What a thread that talks to the network does first.
-fn enter(reach: Option<&Reach>, nice: libc::c_int) {
-    if nice > 0 {
-        // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux. A refusal
-        // leaves the priority as it was, which is only slower for others.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
-    }
+fn enter(reach: Option<&Reach>) {
     // The first layer holds either way.
     if let Some(reach) = reach
         && let Err(error) = sandbox::enter_network_thread(reach)

@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use crate::support::certificates::KeyKind;
 use crate::support::*;
 
@@ -29,6 +31,8 @@ fn client_hello() -> Vec<u8> {
 fn replay(guard: &Guard, hello: &[u8], stop: &AtomicBool, answered: &AtomicUsize) {
     while !stop.load(Relaxed) {
         let mut client = Client::plain_from([127, 0, 0, 2], guard.port());
+        // Reset at its end: the ports of one address last a minute otherwise.
+        SockRef::from(&client.socket()).set_linger(Some(Duration::ZERO)).unwrap();
         client.send(hello);
         if client.take(1).is_ok() {
             answered.fetch_add(1, Relaxed);
