@@ -1,32 +1,56 @@
 //! The addresses from which credentials were right.
 
-use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{PoisonError, RwLock};
 
 use crate::source::Source;
 
-/// Of one user or token; beyond it the one that was added first is forgotten. Only those who know the
-/// password come in, and only one whose address guesses needs to be here.
-const MOST: usize = 64;
+/// Of one user or token; beyond it the one that has not come for the longest is forgotten. Only those who
+/// know the password come in, and only one whose address guesses needs to be here.
+const MOST: usize = 256;
 
 /// Whoever is among them is asked no more whether its address may make another attempt.
 #[derive(Debug, Default)]
-pub struct Friends(RwLock<VecDeque<Source>>);
+pub struct Friends {
+    known: RwLock<Vec<Friend>>,
+    /// Counts visits.
+    clock: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Friend {
+    source: Source,
+    last_visit: AtomicU64,
+}
 
 impl Friends {
+    /// Whether it is among them; a visit.
     pub fn include(&self, source: Source) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&source)
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(friend) = known.iter().find(|friend| friend.source == source) else {
+            return false;
+        };
+        friend.last_visit.store(self.clock.fetch_add(1, Relaxed), Relaxed);
+        true
     }
 
     pub fn add(&self, source: Source) {
-        let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if sources.contains(&source) {
+        if self.include(source) {
             return;
         }
-        if sources.len() >= MOST {
-            sources.pop_front();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Another request of it may have been faster.
+        if known.iter().any(|friend| friend.source == source) {
+            return;
         }
-        sources.push_back(source);
+        let friend = Friend { source, last_visit: self.clock.fetch_add(1, Relaxed).into() };
+        if known.len() < MOST {
+            known.push(friend);
+        } else if let Some(oldest) =
+            known.iter_mut().min_by_key(|friend| friend.last_visit.load(Relaxed))
+        {
+            *oldest = friend;
+        }
     }
 }
 
@@ -35,15 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_bounded_and_the_first_is_forgotten_first() {
+    fn they_are_bounded_and_who_stays_away_is_forgotten() {
         let friends = Friends::default();
         let of = |host: usize| Source::V6(host as u64);
-        for host in 0..=MOST {
+        for host in 0..MOST {
             assert!(!friends.include(of(host)));
             friends.add(of(host));
             friends.add(of(host));
         }
-        assert!(!friends.include(of(0)));
-        assert!((1..=MOST).all(|host| friends.include(of(host))));
+        assert!(friends.include(of(0)), "it comes again and again");
+        friends.add(of(MOST));
+        assert!(!friends.include(of(1)));
+        assert!((2..=MOST).chain([0]).all(|host| friends.include(of(host))));
+        assert_eq!(friends.known.read().unwrap().len(), MOST);
     }
 }

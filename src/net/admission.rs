@@ -46,7 +46,7 @@ impl Full {
     }
 }
 
-/// One open connection, for as long as it lives.
+/// One open connection, for as long as it or a stream of it lives.
 #[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,

@@ -123,15 +123,16 @@ impl std::fmt::Display for Peer {
 }
 
 /// A client that has just connected is about to ask, and would take a closed connection for a
-/// failure: when the guard stops, it has this long from its accept. (After a restart its successor
+/// failure: when the guard stops, it has this long from its accept to begin a handshake, and from the
+/// end of that to begin a request. (After a restart its successor
 /// may be listening on the same socket; the connection is still ours.)
 const FRESH_FOR: Duration = Duration::from_millis(300);
 
-/// Until the guard stops and a connection that was accepted then is fresh no more.
-pub async fn stopped(shutdown: &mut ShutdownWatch, accepted: Instant) {
+/// Until the guard stops and a connection that has got on at `since` is fresh no more.
+pub async fn stopped(shutdown: &mut ShutdownWatch, since: Instant) {
     // A sender that is gone means that the guard stops, too.
     let _ = shutdown.wait_for(|stop| *stop).await;
-    tokio::time::sleep_until(accepted + FRESH_FOR).await;
+    tokio::time::sleep_until(since + FRESH_FOR).await;
 }
 
 tokio::task_local! {
@@ -184,8 +185,9 @@ async fn serve_http1<A>(
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
+    let established = Instant::now();
     loop {
-        if let Err(error) = read_head(&mut gate, limits, shutdown.clone()).await {
+        if let Err(error) = read_head(&mut gate, established, limits, shutdown.clone()).await {
             refuse(&mut gate, error).await;
             return;
         }
@@ -221,14 +223,14 @@ fn request<'a, A: HttpServerApp>(
 /// has begun to send may finish.
 async fn read_head(
     gate: &mut Gate,
+    established: Instant,
     limits: &Limits,
     mut shutdown: ShutdownWatch,
 ) -> Result<(), HeadError> {
-    let accepted = gate.deadline().start();
     tokio::select! {
         biased;
         first = gate.first_byte() => first?,
-        () = stopped(&mut shutdown, accepted) => return Err(HeadError::Idle),
+        () = stopped(&mut shutdown, established) => return Err(HeadError::Idle),
     }
     gate.deadline().arm(limits.header_timeout);
     gate.next_head(limits.max_header_bytes).await

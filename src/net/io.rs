@@ -142,6 +142,7 @@ impl AsyncRead for SocketIo {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.replay.is_empty() {
+            this.begun.store(true, Ordering::Relaxed);
             let n = this.replay.len().min(buf.remaining());
             buf.put_slice(&this.replay[..n]);
             this.replay.drain(..n);

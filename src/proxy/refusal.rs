@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::auth::Denial;
 use crate::routing::Blocked;
 
-/// The shortest; each answer takes up to 256 ms longer. Sixty-four clients that ask again at once then
+/// The shortest; each answer takes up to 255 ms longer. Sixty-four clients that ask again at once then
 /// make 250 requests a second, which costs nothing, and these do not fall on the same moment.
 const GUESSER_DELAY: Duration = Duration::from_millis(128);
 

@@ -212,16 +212,18 @@ impl Service {
             limits: limits.clone(),
         };
         let begun = Arc::clone(&beginning.io.begun);
-        // Boxed: its space is given back before the connection begins to wait.
-        let mut beginning = Box::pin(beginning.establish());
-        let established = tokio::select! {
-            established = &mut beginning => established,
-            () = connection::stopped(&mut stopping, deadline.start()) => {
-                // Nothing was asked for yet. One that has begun may finish, by the deadline.
-                if !begun.load(Relaxed) {
-                    return;
+        let established = {
+            // Boxed: its space is given back before the connection begins to wait.
+            let mut beginning = Box::pin(beginning.establish());
+            tokio::select! {
+                established = &mut beginning => established,
+                () = connection::stopped(&mut stopping, deadline.start()) => {
+                    // Nothing was asked for yet. One that has begun may finish, by the deadline.
+                    if !begun.load(Relaxed) {
+                        return;
+                    }
+                    beginning.await
                 }
-                beginning.await
             }
         };
         let peer = |address, tls| {
@@ -292,6 +294,8 @@ impl Beginning {
             if let Some(client) = client.map_err(|error| (error, address))? {
                 address = Some(client);
             }
+            // That was the load balancer; its client has yet to.
+            io.begun.store(false, Relaxed);
             if let Err(full) = place.take_for(Source::of(address), service.room(&limits)) {
                 service.connection_refused(full, address);
                 return Ok(None);

@@ -1,6 +1,7 @@
 //! SIGTERM drains, SIGINT stops, SIGHUP does neither.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -76,6 +77,38 @@ fn a_connection_without_a_request_does_not_hold_up_the_exit() {
 #[test]
 fn a_connection_without_a_handshake_does_not_hold_up_the_exit() {
     exits_with(|guard| vec![Box::new(guard.connect())]);
+}
+
+/// Half of a ClientHello has come when the guard is told to stop; the rest comes later than a silent
+/// connection would be kept.
+#[test]
+fn a_handshake_that_has_begun_is_finished_and_its_request_answered() {
+    let tls = ServerTls::new();
+    let config = format!("{TLS}{}", scraper());
+    let mut guard = GuardBuilder::new().config(config).tls(&tls).start();
+    let between = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = between.local_addr().unwrap().port();
+    let client = std::thread::spawn(move || {
+        let mut client = TlsClient::new().connect(port);
+        client.get_as(SCRAPER, "/metrics").status
+    });
+    let (mut near, _) = between.accept().unwrap();
+    let mut far = guard.connect().socket();
+    let mut hello = vec![0; 4096];
+    let length = near.read(&mut hello).unwrap();
+    far.write_all(&hello[..10]).unwrap();
+    // The first bytes have to be there.
+    std::thread::sleep(Duration::from_millis(200));
+    guard.process().signal(libc::SIGTERM);
+    guard.wait_log("the drain", |line| line.contains("Stopping, finishing what runs"));
+    std::thread::sleep(Duration::from_millis(500));
+    far.write_all(&hello[10..length]).unwrap();
+    let (mut from_far, mut to_near) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+    let back = std::thread::spawn(move || _ = std::io::copy(&mut from_far, &mut to_near));
+    std::thread::spawn(move || _ = std::io::copy(&mut near, &mut far));
+    assert_eq!(client.join().unwrap(), 200);
+    back.join().unwrap();
+    assert_eq!(guard.process().wait_exit().code(), Some(0));
 }
 
 #[test]
