@@ -35,11 +35,7 @@ impl Friends {
     }
 
     pub fn add(&self, source: Source) {
-        if self.include(source) {
-            return;
-        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // Another request of it may have been faster.
         if known.iter().any(|friend| friend.source == source) {
             return;
         }

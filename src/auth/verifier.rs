@@ -9,15 +9,11 @@ use tokio::sync::oneshot;
 use super::attempts::{Attempt, Attempts};
 use super::friends::Friends;
 use super::{Denial, Digest, Origin};
+use crate::process::threads::{half_the_cores, lower_priority};
 
 /// Attempts of one lane that may wait. What comes beyond is told to come back later instead of
 /// growing the memory.
 const LANE_LEN: usize = 256;
-
-/// Half the cores, so that a flood of wrong passwords leaves the other half to scrapes.
-fn thread_count() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
-}
 
 /// Connections that may wait for one attempt; a scraper that opens many at once sends the same
 /// password on each.
@@ -49,7 +45,7 @@ impl Default for Verifier {
             queue: Arc::default(),
             attempts: Arc::default(),
             // Reads files of the system, which the threads that serve may not.
-            thread_count: thread_count(),
+            thread_count: half_the_cores(),
             started: OnceLock::new(),
         }
     }
@@ -168,9 +164,7 @@ fn start(queue: &Arc<Queue>, thread_count: usize) {
 }
 
 fn work(queue: &Queue) -> ! {
-    // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux. A refusal
-    // leaves the priority as it was, which is only slower for others.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    lower_priority(NICE);
     loop {
         let Job { key, mut attempt, task } = queue.next();
         // A panic, which bcrypt has none of, must leave nobody waiting.

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 
 use super::admission::Place;
 use super::deadline::Deadline;
-use super::gate::{Gate, HeadError, Transport};
+use super::gate::{Gate, HeadError};
+use super::transport::Transport;
 use crate::config::{ClientAuth, ClientCertificate, Limits};
 use crate::tls::ClientNames;
 

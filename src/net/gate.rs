@@ -13,9 +13,8 @@ use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
-use openssl::ssl::SslRef;
 use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::{SslDigest, SslStream, TlsRef};
+use pingora::protocols::tls::{SslDigest, TlsRef};
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
@@ -24,7 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadline::Deadline;
 use super::head::{self, BodyFraming, Head};
-use super::io::{SocketIo, unacknowledged};
+use super::io::unacknowledged;
+use super::transport::Transport;
 
 /// Read at a time while looking for the end of a head; on the stack, so that waiting holds none.
 const HEAD_READ: usize = 4096;
@@ -39,22 +39,6 @@ const MAX_EMPTY_LINES: usize = 1024;
 /// Small writes are put together to this much, the most that a TLS record takes: the engine writes
 /// the head, the size of a chunk, the chunk and its end one by one.
 const WRITE_TOGETHER: usize = 16 * 1024;
-
-/// The transport under HTTP.
-#[derive(Debug)]
-pub enum Transport {
-    Plain(SocketIo),
-    Tls(Box<SslStream<SocketIo>>),
-}
-
-impl Transport {
-    pub fn ssl(&self) -> Option<&SslRef> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(stream) => Some(stream.ssl()),
-        }
-    }
-}
 
 /// What the engine may read now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,36 +261,6 @@ impl Gate {
             }
         }
         Poll::Pending
-    }
-}
-
-impl Transport {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
-        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::task::Poll;
 use pingora::protocols::tls::SslStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::gate::Transport;
 use super::io::SocketIo;
+use super::transport::Transport;
 use crate::tls::Acceptor;
 
 /// The type of a TLS record that holds a handshake message, the first byte of every ClientHello.

@@ -16,6 +16,7 @@ mod io;
 pub mod listener;
 pub mod proxy_protocol;
 pub mod socket_file;
+pub mod transport;
 
 pub use address::ListenAddress;
 pub use connection::{Peer, Shown, request_begins};

@@ -4,3 +4,4 @@ pub mod descriptors;
 pub mod dumps;
 pub mod limits;
 pub mod sandbox;
+pub mod threads;

@@ -15,9 +15,9 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::net::admission::{Admission, Full, Place, Room};
 use crate::net::connection::Admitted;
-use crate::net::gate::Transport;
 use crate::net::handshake::{self, HandshakeError};
 use crate::net::listener::AcceptedSocket;
+use crate::net::transport::Transport;
 use crate::net::{Bound, Listener, Peer, Shown, SocketIo, connection, proxy_protocol};
 use crate::process::descriptors;
 use crate::proxy::Engine;
@@ -48,21 +48,12 @@ struct Client {
     /// Whether it is a load balancer that is yet to say who its client is.
     proxied: bool,
     place: Place,
+    /// Of which it takes it.
+    room: Room,
 }
 
 /// Whose connection ended before its first request, and why.
 type Failed = (HandshakeError, Option<SocketAddr>);
-
-/// A connection before its first request.
-struct Beginning {
-    service: Service,
-    io: SocketIo,
-    address: Option<SocketAddr>,
-    proxied: bool,
-    place: Place,
-    acceptor: Option<Acceptor>,
-    limits: Limits,
-}
 
 /// Ready for its first request.
 struct Established {
@@ -173,7 +164,7 @@ impl Service {
             match place {
                 Ok(place) => {
                     let listener = Arc::clone(&listener.name);
-                    let client = Client { socket, listener, address, proxied, place };
+                    let client = Client { socket, listener, address, proxied, place, room };
                     let connection =
                         self.clone().connection(client, snapshot, Arc::clone(&app), tls);
                     self.connections.spawn(connection);
@@ -190,7 +181,7 @@ impl Service {
         A: HttpServerApp + Send + Sync + 'static,
     {
         let _open = self.metrics.connection_opened();
-        let Client { socket, listener, address, proxied, place } = client;
+        let Client { socket, listener, address, proxied, place, room } = client;
         let acceptor = match tls {
             Tls::Off => None,
             Tls::BySnapshot => snapshot.tls(&listener).map(|tls| tls.acceptor.clone()),
@@ -202,19 +193,11 @@ impl Service {
         let deadline = Arc::clone(&io.deadline);
         deadline.arm(limits.handshake_timeout);
         let mut stopping = self.stopping.clone();
-        let beginning = Beginning {
-            service: self.clone(),
-            io,
-            address,
-            proxied,
-            place,
-            acceptor,
-            limits: limits.clone(),
-        };
-        let begun = Arc::clone(&beginning.io.begun);
+        let begun = Arc::clone(&io.begun);
         let established = {
             // Boxed: its space is given back before the connection begins to wait.
-            let mut beginning = Box::pin(beginning.establish());
+            let mut beginning =
+                Box::pin(self.establish(io, address, proxied, (place, room), acceptor));
             tokio::select! {
                 established = &mut beginning => established,
                 () = connection::stopped(&mut stopping, deadline.start()) => {
@@ -244,6 +227,39 @@ impl Service {
         }
     }
 
+    /// `None`: there is no place for the client that a load balancer names.
+    async fn establish(
+        &self,
+        mut io: SocketIo,
+        mut address: Option<SocketAddr>,
+        proxied: bool,
+        (mut place, room): (Place, Room),
+        acceptor: Option<Acceptor>,
+    ) -> Result<Option<Established>, Failed> {
+        if proxied {
+            let client = proxy_protocol::read(&mut io).await;
+            if let Some(client) = client.map_err(|error| (error, address))? {
+                address = Some(client);
+            }
+            // That was the load balancer; its client has yet to.
+            io.begun.store(false, Relaxed);
+            if let Err(full) = place.take_for(Source::of(address), room) {
+                self.connection_refused(full, address);
+                return Ok(None);
+            }
+        }
+        let transport = match acceptor {
+            None => handshake::establish(io, None).await,
+            Some(acceptor) => {
+                let handshake = async move { handshake::establish(io, Some(&acceptor)).await };
+                let done = self.handshakes.run(place.source(), handshake).await;
+                done.unwrap_or(Err(HandshakeError::Silent))
+            }
+        };
+        let transport = transport.map_err(|error| (error, address))?;
+        Ok(Some(Established { transport, address, place }))
+    }
+
     /// What is configured, as far as there are descriptors for it.
     fn room(&self, limits: &Limits) -> Room {
         Room {
@@ -254,18 +270,19 @@ impl Service {
 
     fn connection_refused(&self, full: Full, address: Option<SocketAddr>) {
         self.metrics.connection_refused(full.reason());
-        if let Some(suppressed) = self.refusals_logged.admit(full.reason()) {
-            let remote = address.map(|address| address.to_string()).unwrap_or_default();
-            tracing::warn!(reason = full.reason(), remote, suppressed, "Connection refused");
-        }
+        self.log_refusal("Connection", full.reason(), address);
     }
 
     fn stream_refused(&self, address: Option<SocketAddr>) {
         const REASON: &str = "too many streams from one address";
         self.metrics.request_refused(REASON);
-        if let Some(suppressed) = self.refusals_logged.admit(REASON) {
+        self.log_refusal("Stream", REASON, address);
+    }
+
+    fn log_refusal(&self, what: &str, reason: &'static str, address: Option<SocketAddr>) {
+        if let Some(suppressed) = self.refusals_logged.admit(reason) {
             let remote = address.map(|address| address.to_string()).unwrap_or_default();
-            tracing::warn!(reason = REASON, remote, suppressed, "Stream refused");
+            tracing::warn!(reason, remote, suppressed, "{what} refused");
         }
     }
 
@@ -282,34 +299,5 @@ impl Service {
         if let Some(suppressed) = self.handshakes_logged.admit(kind) {
             tracing::warn!(reason, remote = %peer, suppressed, "Handshake failed");
         }
-    }
-}
-
-impl Beginning {
-    /// `None`: there is no place for the client that a load balancer names.
-    async fn establish(self) -> Result<Option<Established>, Failed> {
-        let Self { service, mut io, mut address, proxied, mut place, acceptor, limits } = self;
-        if proxied {
-            let client = proxy_protocol::read(&mut io).await;
-            if let Some(client) = client.map_err(|error| (error, address))? {
-                address = Some(client);
-            }
-            // That was the load balancer; its client has yet to.
-            io.begun.store(false, Relaxed);
-            if let Err(full) = place.take_for(Source::of(address), service.room(&limits)) {
-                service.connection_refused(full, address);
-                return Ok(None);
-            }
-        }
-        let transport = match acceptor {
-            None => handshake::establish(io, None).await,
-            Some(acceptor) => {
-                let handshake = async move { handshake::establish(io, Some(&acceptor)).await };
-                let done = service.handshakes.run(place.source(), handshake).await;
-                done.unwrap_or(Err(HandshakeError::Silent))
-            }
-        };
-        let transport = transport.map_err(|error| (error, address))?;
-        Ok(Some(Established { transport, address, place }))
     }
 }

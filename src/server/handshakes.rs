@@ -10,12 +10,8 @@ use std::thread;
 use async_task::{FallibleTask, Runnable};
 use tokio::runtime::Handle;
 
+use crate::process::threads::half_the_cores;
 use crate::source::Source;
-
-/// Half the cores, so that the other half serves whatever happens.
-fn thread_count() -> usize {
-    thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
-}
 
 /// The handshakes that have something to compute.
 #[derive(Default)]
@@ -39,7 +35,7 @@ impl Handshakes {
         enter: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<Arc<Self>> {
         let handshakes = Arc::new(Self::default());
-        for index in 0..thread_count() {
+        for index in 0..half_the_cores() {
             let (handshakes, enter) = (Arc::clone(&handshakes), enter.clone());
             let runtime = runtime.clone();
             thread::Builder::new().name(format!("handshake-{index}")).spawn(move || {

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::handshakes::Handshakes;
 use crate::metrics::Metrics;
 use crate::process::sandbox::{self, Landlock, Reach};
+use crate::process::threads::lower_priority;
 use crate::reload::{Initial, Reloader};
 use crate::snapshot::Current;
 
@@ -65,19 +66,13 @@ impl Start {
             .build()
             .map_err(|error| format!("cannot start the runtime: {error}"))?;
         let handshakes = Handshakes::start(runtime.handle(), move || {
-            be_nice();
+            lower_priority(HANDSHAKE_NICE);
             enter(reach.as_ref());
         });
         let handshakes =
             handshakes.map_err(|error| format!("cannot start a handshake thread: {error}"))?;
         Ok(Threads { reloader, runtime, handshakes })
     }
-}
-
-fn be_nice() {
-    // SAFETY: setpriority takes plain integers; 0 means the calling thread on Linux. A refusal leaves
-    // the priority as it was, which is only slower for others.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, HANDSHAKE_NICE) };
 }
 
 /// What a thread that talks to the network does first.

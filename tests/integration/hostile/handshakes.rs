@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use super::StopOnDrop;
 use crate::support::certificates::KeyKind;
 use crate::support::*;
 
@@ -58,17 +59,13 @@ fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Durati
         for _ in 0..attackers {
             scope.spawn(|| replay(&guard, &hello, &stop, &answered));
         }
-        let scrapes = std::panic::AssertUnwindSafe(|| {
-            let (begun, mut times) = (Instant::now(), Vec::new());
-            while begun.elapsed() < length {
-                times.push(scrape());
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            times
-        });
-        let times = std::panic::catch_unwind(scrapes);
-        stop.store(true, Relaxed);
-        times.expect("the good client")
+        let _stop = StopOnDrop(&stop);
+        let (begun, mut times) = (Instant::now(), Vec::new());
+        while begun.elapsed() < length {
+            times.push(scrape());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        times
     });
     times.sort();
     let answered = answered.load(Relaxed);

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::StopOnDrop;
 use super::frames::*;
 use crate::support::http2::*;
 use crate::support::wire::is_timeout;
@@ -375,14 +376,6 @@ fn run(flood: &Flood, calm: Duration, length: Duration) -> Report {
     assert!(guard.process().exited().is_none(), "the guard has gone");
     let log_lines = guard.stderr().len();
     Report { flood: *flood, calm, under_attack, tally, log_lines }
-}
-
-struct StopOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
 }
 
 /// Two seconds: nothing breaks.
