@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use exporter_guard::auth::{Origin, Users, Verifier, authorize};
-use exporter_guard::load::load;
-use exporter_guard::metrics::Metrics;
-use exporter_guard::net::admission::{Admission, Room};
-use exporter_guard::net::connection::Admitted;
-use exporter_guard::net::handshake::establish;
-use exporter_guard::net::{Bound, Peer, SocketIo, connection};
+use exporter_guard::config::ClientNetwork;
+use exporter_guard::config::Upstream;
+use exporter_guard::connection::handshake::establish;
+use exporter_guard::connection::limits::{ConnectionLimits, ConnectionTracker};
+use exporter_guard::connection::serve::{Admitted, serve};
+use exporter_guard::connection::{Bound, Peer, SocketIo};
+use exporter_guard::observe::Metrics;
 use exporter_guard::proxy::{Guard, engine};
+use exporter_guard::snapshot::load::load;
 use exporter_guard::snapshot::{Current, Snapshot};
-use exporter_guard::source::Source;
-use exporter_guard::upstream::Upstream;
 
 /// Low, so that the benches of failures end; each step doubles their time.
 const COST: u32 = 4;
 
 /// Never made to wait.
-const ORIGIN: Origin = Origin { source: Source::Local, max_failures: u32::MAX };
+const ORIGIN: Origin = Origin { source: ClientNetwork::Local, max_failures: u32::MAX };
 
 fn web_config(directory: &Path, users: usize) -> std::path::PathBuf {
     let path = directory.join("web.yml");
@@ -125,8 +125,7 @@ fn request(c: &mut Criterion) {
     let limits = snapshot.limits().clone();
     let current = Arc::new(Current::from_pointee(snapshot));
     let guard = Guard::new(current, Upstream::Own, Arc::new(Metrics::default()));
-    // SAFETY: criterion runs benches on the main thread, and nothing here has started another yet.
-    let engine = unsafe { engine(guard) };
+    let engine = engine(guard);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()
     else {
@@ -145,11 +144,13 @@ fn request(c: &mut Criterion) {
             None,
             Arc::clone(&io.deadline),
         ));
-        let room = Room { total: 1, per_source: 1 };
-        let place = Arc::new(Admission::default()).admit(Source::of(address), room).expect("room");
+        let one = ConnectionLimits { total: 1, per_network: 1 };
+        let permit = Arc::new(ConnectionTracker::default())
+            .assign(ClientNetwork::of(address), one)
+            .expect("permit");
         let transport = establish(io, None).await.expect("plaintext");
-        let admitted = Admitted { place, stream_refused: Box::new(|| {}) };
-        connection::serve(&engine, transport, peer, admitted, &limits, &stopping).await;
+        let admitted = Admitted { permit, stream_refused: Box::new(|| {}) };
+        serve(&engine, transport, peer, admitted, &limits, &stopping).await;
     });
     let mut client = std::net::TcpStream::connect(address).expect("connect");
     let request =

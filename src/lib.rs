@@ -3,100 +3,66 @@
 //!
 //! # The map
 //!
-//! A request goes one way through the modules:
+//! Each module uses only modules below it in this list; a test (`tests/integration/architecture.rs`)
+//! reads the source and fails on an arrow that points upwards. docs/architecture.md draws the way of a
+//! request and the way of a configuration through them.
 //!
-//! ```text
-//! net::listener ─> net::handshake ─> tls ─> net::gate ─> proxy ─> routing ─> auth ─> upstream ─> exporter
-//!                                     ^                    ^
-//!                            snapshot at accept   snapshot at request
-//!                                     └── snapshot <── reload <── config <── files
-//! ```
+//! - [`cli`]: the command line: flags, subcommands, and which of them runs.
+//! - [`server`]: composes runtime, listeners, child and shutdown.
+//! - [`handover`]: passes the listening sockets to a successor (`--upgrade`).
+//! - [`child`]: runs the exporter as a child process.
+//! - [`admin`]: answers at the telemetry address: metrics, health, reload, status page.
+//! - [`proxy`]: implements pingora's hooks: authorization, fields, answers of the guard's own.
+//! - [`connection`]: takes a client from accept through TLS to one request at a time.
+//! - [`snapshot`]: builds the immutable whole of one configuration, watches its files and swaps it.
+//! - [`routing`]: finds the route of a request, and checks what the route lets through.
+//! - [`upstream`]: reaches the exporters: addresses, replicas, probes, timeouts.
+//! - [`auth`]: decides who may pass, and hands out a [`auth::Permit`].
+//! - [`tls`]: turns certificates and keys into TLS contexts, and reads client certificates.
+//! - [`config`]: reads the web configuration into typed, checked values.
+//! - [`observe`]: writes log lines and counts metrics.
+//! - [`os`]: asks the operating system: limits, sandbox, signals, the service manager.
 //!
-//! - [`config`]: the file, parsed and validated; knows nothing of the rest.
-//! - [`load`]: the configuration together with the certificates it names.
-//! - `tls`, [`auth`], [`rate_limit`]: what a configuration becomes.
-//! - [`snapshot`]: the immutable whole, swapped by one atomic store in [`reload`].
-//! - [`net`]: sockets, deadlines, one request head at a time.
-//! - [`proxy`]: pingora's hooks; the only way to an upstream takes an [`auth::Permit`].
-//! - [`routing`]: which exporter a request is for, when there are several.
-//! - [`upstream`]: the exporters.
-//! - [`telemetry`], [`metrics`]: what the guard says about itself.
-//! - [`child`]: the exporter as a child process, when the guard runs it.
-//! - [`process`]: what the process asks for and gives up before it serves.
-//! - [`systemd`]: what the service manager is told.
-//! - [`upgrade`]: handing the sockets over to a successor.
-//! - [`server`]: puts it together, with threads that serve and threads for handshakes.
-//! - [`commands`]: the subcommands.
+//! # Glossary
+//!
+//! - Client: whoever connects.
+//! - Client network: an IPv4 address or an IPv6 /64, the unit of limits.
+//! - Caller: an authenticated client: a user, a token, a certificate name.
+//! - Credential: what a caller shows: a password, a token, a client certificate.
+//! - Permit: evidence that a request was authorized; no request reaches an exporter without one.
+//! - Refusal: an answer that the guard gives instead of the exporter's.
+//! - Route: a rule from a request to an upstream, with its policy.
+//! - Default route: the route to `--upstream`, which every guard without `proxy.routes` has.
+//! - Policy: who may do what on a route.
+//! - Upstream: the address of an exporter.
+//! - Endpoint: what is known of one upstream: connections, health, addresses.
+//! - Replicas: the endpoints of a route, in the order of preference.
+//! - Snapshot: the immutable whole of one configuration.
+//! - Generation: the number of a snapshot, 1 at start.
+//! - Downgrade: a reload that would remove a protection.
+//! - Coalescing: one upstream request for identical requests.
+//! - Verifier: the threads that run bcrypt.
+//! - Login throttle: the wait after wrong credentials.
+//! - Handover: passing the listening sockets to a successor.
+//! - Shutdown, drain, grace period: as in Kubernetes: stop accepting, finish what runs, until a limit.
+//! - Budget: a bound on bytes or requests that is shared out.
 
+#![deny(unsafe_code)]
+
+pub mod admin;
 pub mod auth;
 pub mod child;
 pub mod cli;
-pub mod commands;
 pub mod config;
-pub mod load;
-pub mod metrics;
-pub mod net;
-pub mod process;
+pub mod connection;
+pub mod handover;
+pub mod observe;
+pub mod os;
 pub mod proxy;
-pub mod rate_limit;
-pub mod reload;
 pub mod routing;
 pub mod server;
-pub mod signals;
 pub mod snapshot;
-pub mod source;
-pub mod systemd;
-pub mod telemetry;
 pub mod tls;
-pub mod upgrade;
 pub mod upstream;
 
-use std::ffi::OsString;
-use std::process::ExitCode;
-
-use cli::{Cli, Command};
-use process::{dumps, limits};
-
-/// The command line was wrong.
-pub const EXIT_USAGE: u8 = 2;
-/// Anything else went wrong.
-pub const EXIT_FAILURE: u8 = 1;
-
-/// The whole program.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match cli::parse(args) {
-        Ok(cli) => ExitCode::from(dispatch(cli)),
-        Err(code) => ExitCode::from(code),
-    }
-}
-
-fn dispatch(cli: Cli) -> u8 {
-    // Before anything secret is in memory.
-    let inherited =
-        match limits::Inherited::read().and_then(|limits| dumps::forbid().map(|()| limits)) {
-            Ok(inherited) => inherited,
-            Err(error) => return finish(Err(format!("cannot turn off core dumps: {error}"))),
-        };
-    let result = match cli.command {
-        None => return finish(commands::serve::run(cli.serve, inherited)),
-        Some(Command::Check(args)) => return commands::check::run(&args),
-        Some(Command::HashPassword(args)) => {
-            commands::hash_password::run_on_stdin(args.cost).map_err(|error| error.to_string())
-        }
-        Some(Command::Init(args)) => commands::init::run(&args.into(), &mut std::io::stdout())
-            .map_err(|error| error.to_string()),
-        Some(Command::Quickstart(args)) => return finish(commands::quickstart::run(args)),
-        Some(Command::Healthcheck(args)) => commands::healthcheck::run(&args),
-    };
-    finish(result.map(|()| 0))
-}
-
-fn finish(result: Result<u8, String>) -> u8 {
-    match result {
-        Ok(code) => code,
-        Err(message) => {
-            eprintln!("exporter-guard: {message}");
-            EXIT_FAILURE
-        }
-    }
-}
+pub use cli::run;

@@ -2,9 +2,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use exporter_guard::config::Upstream;
 use exporter_guard::config::{Severity, routes};
-use exporter_guard::load::{self, Loaded, Rejected};
-use exporter_guard::upstream::Upstream;
+use exporter_guard::snapshot::load::{self, LoadError, Loaded};
 
 const WEB_CONFIG: &str = "proxy:
   file_sd_configs:
@@ -20,7 +20,7 @@ pub fn file_sd(text: &[u8]) {
     std::fs::write(directory.join("targets.yml"), text).expect("a file of our own");
     let config = match load::load(&directory.join("web.yml")) {
         Ok(Loaded { config, .. }) => config,
-        Err(Rejected { findings, .. }) => {
+        Err(LoadError { findings, .. }) => {
             let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
             assert_ne!(errors.count(), 0, "rejected without a reason");
             assert!(findings.iter().all(|finding| !finding.message.is_empty()));
@@ -41,8 +41,8 @@ pub fn file_sd(text: &[u8]) {
             route.upstreams.as_slice(),
             [Upstream::Http { host, .. } | Upstream::Https { host, .. }] if !host.is_empty()
         ));
-        let [rule] = route.terms.access.rules.as_slice() else { panic!("{route:?}") };
-        assert!(rule.networks.is_some() && route.terms.public_paths.is_empty());
+        let [rule] = route.policy.access.rules.as_slice() else { panic!("{route:?}") };
+        assert!(rule.networks.is_some() && route.policy.public_paths.is_empty());
         for label in ["__scheme__", "__metrics_path__", "__address__"] {
             assert!(!route.labels.contains_key(label), "{route:?}");
         }

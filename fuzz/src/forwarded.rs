@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use exporter_guard::net::head::{self, Head};
+use exporter_guard::connection::request_head::{self, Head};
 use exporter_guard::proxy::headers;
 use pingora::http::RequestHeader;
 
@@ -11,7 +11,7 @@ const UPSTREAM: &str = "127.0.0.1:9100";
 /// does, once, and so does everything else.
 pub fn forwarded(sent: &[u8]) {
     // The engine gets nothing else.
-    if !matches!(head::find(sent, 0), Head::Complete { .. }) {
+    if !matches!(request_head::find(sent, 0), Head::Complete { .. }) {
         return;
     }
     let mut fields = [httparse::EMPTY_HEADER; 64];

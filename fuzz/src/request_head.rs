@@ -1,9 +1,9 @@
-use exporter_guard::net::head::{self, BodyFraming, Head};
+use exporter_guard::connection::request_head::{self, BodyFraming, Head};
 
 /// What a client sends: the end of the head is the same however the bytes arrive, and the engine
 /// sees neither a later end nor a body that the gate does not know of.
 pub fn request_head(sent: &[u8]) {
-    let whole = head::find(sent, 0);
+    let whole = request_head::find(sent, 0);
     for piece in [1, 2, 3, 5, 1 + sent.len() / 2] {
         assert_eq!(find_by_pieces(sent, piece), whole, "in pieces of {piece}");
     }
@@ -43,7 +43,7 @@ fn find_by_pieces(sent: &[u8], piece: usize) -> Head {
     let mut searched = 0;
     while searched < sent.len() {
         let arrived = sent.len().min(searched + piece);
-        match head::find(&sent[..arrived], searched) {
+        match request_head::find(&sent[..arrived], searched) {
             Head::Partial => searched = arrived,
             complete => return complete,
         }

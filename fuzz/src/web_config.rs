@@ -2,7 +2,7 @@ use std::path::Path;
 
 use exporter_guard::auth::Users;
 use exporter_guard::config::{self, Config, Finding, Severity};
-use exporter_guard::load::{self, Loaded, Rejected};
+use exporter_guard::snapshot::load::{self, LoadError, Loaded};
 
 /// The content of a web configuration file: accepted or rejected, never both, and what is accepted
 /// keeps the rules that the rest of the program relies on.
@@ -19,7 +19,7 @@ pub fn web_config(text: &[u8]) {
             check_lines(&warnings, lines);
             check(&config);
         }
-        Err(Rejected { findings, .. }) => {
+        Err(LoadError { findings, .. }) => {
             assert_ne!(errors(&findings), 0, "rejected without a reason");
             check_lines(&findings, lines);
         }

@@ -7,14 +7,19 @@ use zeroize::Zeroizing;
 
 use crate::config::PasswordHash;
 
+/// The cost of the hashes that the guard makes, as in the exporter-toolkit's documentation: 50 ms of CPU
+/// for a login that is not cached.
+pub const DEFAULT_BCRYPT_COST: u32 = 10;
+
+/// The bytes of a password that bcrypt reads; what follows them does not count.
+pub const BCRYPT_READS: usize = 72;
+
 /// bcrypt keeps 23 of the 24 bytes it computes.
 const DIGEST_LEN: usize = 23;
 const SALT_LEN: usize = 16;
 /// Characters of bcrypt's base64 for the salt and the digest.
 const SALT_CHARS: usize = 22;
 const DIGEST_CHARS: usize = 31;
-/// bcrypt reads this much of a key; the terminating NUL counts.
-const KEY_LEN: usize = 72;
 
 /// The parts of a hash. Minor versions a, b, x, y and none are computed alike, as Go does.
 #[derive(Clone)]
@@ -61,6 +66,6 @@ fn compute(cost: u32, salt: [u8; SALT_LEN], password: &[u8]) -> [u8; 24] {
     let mut key = Zeroizing::new(Vec::with_capacity(password.len() + 1));
     key.extend_from_slice(password);
     key.push(0);
-    key.truncate(KEY_LEN);
+    key.truncate(BCRYPT_READS);
     bcrypt::bcrypt(cost, salt, &key)
 }

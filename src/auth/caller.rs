@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Credentials, Denial, Origin, Tokens, Users, Verifier};
+use super::{Credentials, Origin, Refusal, Tokens, Users, Verifier};
 use crate::tls::ClientNames;
 
 #[derive(Debug)]
@@ -52,22 +52,22 @@ pub async fn authenticate<'a>(
     origin: Origin,
     authorization: &[&[u8]],
     (address, names): (Option<SocketAddr>, Option<&'a ClientNames>),
-) -> Result<Caller<'a>, Denial> {
+) -> Result<Caller<'a>, Refusal> {
     let identity = match authorization {
         [] => Identity::Nobody,
         [header] => match Tokens::read(header) {
             Some(token) => Identity::Token(tokens.check(token, verifier, origin).await?.to_owned()),
             None => {
-                let credentials = Credentials::parse(header).ok_or(Denial::Malformed)?;
+                let credentials = Credentials::parse(header).ok_or(Refusal::Malformed)?;
                 if users.is_empty() {
-                    return Err(Denial::WrongCredentials);
+                    return Err(Refusal::WrongCredentials);
                 }
                 let user = credentials.user().to_vec();
                 users.check(credentials, verifier, origin).await?;
                 Identity::User(user)
             }
         },
-        _ => return Err(Denial::Malformed),
+        _ => return Err(Refusal::Malformed),
     };
     Ok(Caller { identity, address, names })
 }

@@ -3,32 +3,35 @@
 //! Owns the cache of passwords that were right, the table of addresses that were wrong, and the
 //! threads that run bcrypt. Knows nothing of HTTP sessions beyond the bytes of one header.
 
-mod attempts;
 mod basic;
 mod bcrypt_hash;
+mod bearer;
 mod caller;
-mod friends;
-mod known_hash;
+mod credential_cache;
+mod known_sources;
+mod login_throttle;
 mod policy;
-mod tokens;
+mod rate_limiter;
 mod users;
 mod verifier;
 
 use std::time::Duration;
 
 pub use basic::Credentials;
+pub use bcrypt_hash::{BCRYPT_READS, DEFAULT_BCRYPT_COST};
+pub use bearer::Tokens;
 pub use caller::{Caller, Identity, authenticate};
 pub use policy::{Policy, explain};
-pub use tokens::Tokens;
+pub use rate_limiter::RateLimiter;
 pub use users::Users;
 pub use verifier::Verifier;
 
-use crate::source::Source;
+use crate::config::ClientNetwork;
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
-    pub source: Source,
+    pub source: ClientNetwork,
     /// How many wrong passwords that address may send without having to wait.
     pub max_failures: u32,
 }
@@ -44,7 +47,7 @@ pub struct Permit(());
 
 /// Why a request was not authorized. Never holds what the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
+pub enum Refusal {
     /// No `Authorization` header.
     NoCredentials,
     /// Not one well-formed `Basic` header (RFC 7617).
@@ -57,22 +60,22 @@ pub enum Denial {
     TooManyFailures(Duration),
     /// The connection has not shown the client certificate that is demanded: it is older than the
     /// demand, or asked for a public path before.
-    NotCertified,
+    NoCertificate,
     /// Known, but not to this route.
     NotPermitted,
 }
 
-impl Denial {
+impl Refusal {
     /// The reason as the log and the metrics name it.
     pub fn reason(self) -> &'static str {
         match self {
-            Denial::NoCredentials => "no credentials",
-            Denial::Malformed => "malformed credentials",
-            Denial::WrongCredentials => "wrong credentials",
-            Denial::Busy => "too many logins in progress",
-            Denial::TooManyFailures(_) => "too many wrong credentials",
-            Denial::NotCertified => "connection without the client certificate that is demanded",
-            Denial::NotPermitted => "not permitted on this route",
+            Refusal::NoCredentials => "no credentials",
+            Refusal::Malformed => "malformed credentials",
+            Refusal::WrongCredentials => "wrong credentials",
+            Refusal::Busy => "too many logins in progress",
+            Refusal::TooManyFailures(_) => "too many wrong credentials",
+            Refusal::NoCertificate => "connection without the client certificate that is demanded",
+            Refusal::NotPermitted => "not permitted on this route",
         }
     }
 }
@@ -84,16 +87,16 @@ pub async fn authorize(
     verifier: &Verifier,
     origin: Origin,
     authorization: &[&[u8]],
-) -> Result<Permit, Denial> {
+) -> Result<Permit, Refusal> {
     if users.is_empty() {
         return Ok(Permit(()));
     }
     let header = match authorization {
-        [] => return Err(Denial::NoCredentials),
+        [] => return Err(Refusal::NoCredentials),
         [one] => one,
-        _ => return Err(Denial::Malformed),
+        _ => return Err(Refusal::Malformed),
     };
-    let credentials = Credentials::parse(header).ok_or(Denial::Malformed)?;
+    let credentials = Credentials::parse(header).ok_or(Refusal::Malformed)?;
     users.check(credentials, verifier, origin).await.map(|()| Permit(()))
 }
 

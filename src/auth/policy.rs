@@ -1,26 +1,26 @@
 //! Who may use a route: any rule admits of which everything holds.
 
 use super::caller::Identity;
-use super::{Caller, Denial, Permit};
-use crate::config::routes::{Access, Rule};
+use super::{Caller, Permit, Refusal};
+use crate::config::routes::{AccessRules, Rule};
 
 #[derive(Debug)]
 pub struct Policy(Vec<Rule>);
 
 impl Policy {
-    pub fn new(access: &Access) -> Self {
+    pub fn new(access: &AccessRules) -> Self {
         Self(access.rules.clone())
     }
 
-    pub fn admit(&self, caller: &Caller<'_>) -> Result<Permit, Denial> {
+    pub fn admit(&self, caller: &Caller<'_>) -> Result<Permit, Refusal> {
         if self.0.iter().any(|rule| holds(rule, caller)) {
             return Ok(Permit(()));
         }
         let asks = |rule: &Rule| rule.any_user || rule.users.is_some() || rule.tokens.is_some();
         if !caller.has_credentials() && self.0.iter().any(asks) {
-            return Err(Denial::NoCredentials);
+            return Err(Refusal::NoCredentials);
         }
-        Err(Denial::NotPermitted)
+        Err(Refusal::NotPermitted)
     }
 }
 
@@ -51,7 +51,7 @@ fn holds(rule: &Rule, caller: &Caller<'_>) -> bool {
 }
 
 /// In words, for `check --explain`.
-pub fn explain(access: &Access) -> String {
+pub fn explain(access: &AccessRules) -> String {
     let rules: Vec<String> = access.rules.iter().map(explain_rule).collect();
     rules.join(", or ")
 }

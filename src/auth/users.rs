@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bcrypt_hash;
-use super::known_hash::{KnownHash, keyed_digest};
+use super::credential_cache::{CachedHash, keyed_digest};
 use super::verifier::Verifier;
-use super::{Credentials, Denial, Origin};
+use super::{Credentials, Origin, Refusal, bcrypt_hash};
 use crate::config::User;
 
 /// Every user of one snapshot.
 #[derive(Default)]
 pub struct Users {
-    by_name: HashMap<Vec<u8>, Arc<KnownHash>>,
+    by_name: HashMap<Vec<u8>, Arc<CachedHash>>,
     /// The cost of the dearest hash: every failure takes the time of this one.
     highest_cost: u32,
 }
@@ -35,7 +34,7 @@ impl Users {
                     .and_then(|previous| previous.by_name.get(&name))
                     .filter(|entry| entry.text() == user.hash.as_str())
                     .cloned();
-                (name, known.unwrap_or_else(|| Arc::new(KnownHash::new(&user.hash))))
+                (name, known.unwrap_or_else(|| Arc::new(CachedHash::new(&user.hash))))
             })
             .collect();
         let highest_cost = users.iter().map(|user| user.hash.cost()).max().unwrap_or(0);
@@ -57,15 +56,15 @@ impl Users {
         credentials: Credentials,
         verifier: &Verifier,
         origin: Origin,
-    ) -> Result<(), Denial> {
+    ) -> Result<(), Refusal> {
         let entry = self.by_name.get(credentials.user()).cloned();
         let hash_text = entry.as_ref().map_or("", |entry| entry.text());
         let digest = keyed_digest(credentials.user(), hash_text, credentials.password());
         if let Some(entry) = entry.as_ref().filter(|entry| entry.remembers(&digest)) {
-            return verifier.admit(origin, &entry.friends);
+            return verifier.admit(origin, &entry.known_sources);
         }
         let highest_cost = self.highest_cost;
-        let friends = entry.clone();
+        let known_sources = entry.clone();
         let task = move || match entry {
             Some(entry) => entry.verify(credentials.password(), digest, highest_cost),
             None => {
@@ -74,12 +73,12 @@ impl Users {
             }
         };
         let matched = verifier.verify(digest, origin, task).await?;
-        match friends {
+        match known_sources {
             Some(entry) if matched => {
-                entry.friends.add(origin.source);
+                entry.known_sources.add(origin.source);
                 Ok(())
             }
-            _ => Err(Denial::WrongCredentials),
+            _ => Err(Refusal::WrongCredentials),
         }
     }
 }

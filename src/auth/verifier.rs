@@ -6,12 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::attempts::{Attempt, Attempts};
-use super::friends::Friends;
-use super::{Denial, Digest, Origin};
-use crate::process::threads::{half_the_cores, lower_priority};
+use super::known_sources::KnownSources;
+use super::login_throttle::{LoginAttempt, LoginThrottle};
+use super::{Digest, Origin, Refusal};
+use crate::os::priorities::{half_the_cores, lower_priority};
 
-/// Attempts of one lane that may wait. What comes beyond is told to come back later instead of
+/// LoginThrottle of one lane that may wait. What comes beyond is told to come back later instead of
 /// growing the memory.
 const LANE_LEN: usize = 256;
 
@@ -20,13 +20,13 @@ const LANE_LEN: usize = 256;
 const MAX_WAITING: usize = 1024;
 
 /// Below everything else this process does: a login may wait, a scrape may not.
-const NICE: libc::c_int = 10;
+const NICE: i32 = 10;
 
 type Task = Box<dyn FnOnce() -> bool + Send>;
 
 struct Job {
     key: Digest,
-    attempt: Attempt,
+    attempt: LoginAttempt,
     task: Task,
 }
 
@@ -34,7 +34,7 @@ struct Job {
 /// without users has none.
 pub struct Verifier {
     queue: Arc<Queue>,
-    attempts: Arc<Attempts>,
+    throttle: Arc<LoginThrottle>,
     thread_count: usize,
     started: OnceLock<()>,
 }
@@ -43,7 +43,7 @@ impl Default for Verifier {
     fn default() -> Self {
         Self {
             queue: Arc::default(),
-            attempts: Arc::default(),
+            throttle: Arc::default(),
             // Reads files of the system, which the threads that serve may not.
             thread_count: half_the_cores(),
             started: OnceLock::new(),
@@ -70,10 +70,10 @@ struct Lanes {
 impl Verifier {
     /// For credentials that need no bcrypt run and are right. Who guesses must not learn so before
     /// it may ask again: a remembered password would be easier to guess than another.
-    pub fn admit(&self, origin: Origin, friends: &Friends) -> Result<(), Denial> {
-        if !friends.include(origin.source) {
-            self.attempts.may_begin(origin.source, origin.max_failures)?;
-            friends.add(origin.source);
+    pub fn admit(&self, origin: Origin, known_sources: &KnownSources) -> Result<(), Refusal> {
+        if !known_sources.touch(origin.source) {
+            self.throttle.may_begin(origin.source, origin.max_failures)?;
+            known_sources.add(origin.source);
         }
         Ok(())
     }
@@ -85,30 +85,30 @@ impl Verifier {
         key: Digest,
         origin: Origin,
         task: impl FnOnce() -> bool + Send + 'static,
-    ) -> Result<bool, Denial> {
+    ) -> Result<bool, Refusal> {
         self.started.get_or_init(|| start(&self.queue, self.thread_count));
         let (reply, answer) = oneshot::channel();
         {
             let mut lanes = self.queue.lock();
             match lanes.waiting.get_mut(&key) {
-                Some(waiting) if waiting.len() >= MAX_WAITING => return Err(Denial::Busy),
+                Some(waiting) if waiting.len() >= MAX_WAITING => return Err(Refusal::Busy),
                 Some(waiting) => waiting.push(reply),
                 None => {
-                    let attempt = self.attempts.begin(origin.source, origin.max_failures)?;
+                    let attempt = self.throttle.begin(origin.source, origin.max_failures)?;
                     lanes.enqueue(Job { key, attempt, task: Box::new(task) }, reply)?;
                     self.queue.more.notify_one();
                 }
             }
         }
-        answer.await.map_err(|_| Denial::Busy)
+        answer.await.map_err(|_| Refusal::Busy)
     }
 }
 
 impl Lanes {
-    fn enqueue(&mut self, job: Job, reply: oneshot::Sender<bool>) -> Result<(), Denial> {
+    fn enqueue(&mut self, job: Job, reply: oneshot::Sender<bool>) -> Result<(), Refusal> {
         let lane = if job.attempt.is_suspect() { &mut self.suspect } else { &mut self.calm };
         if lane.len() >= LANE_LEN {
-            return Err(Denial::Busy);
+            return Err(Refusal::Busy);
         }
         self.waiting.insert(job.key, vec![reply]);
         lane.push_back(job);

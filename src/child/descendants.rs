@@ -6,54 +6,58 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use super::spawn::{Group, Pid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
 
-/// Killed processes are gone at once, except those that sit in the kernel.
-const PATIENCE: Duration = Duration::from_secs(1);
+use super::spawn::ProcessGroup;
+
+/// How long killed processes may take to be gone: they are at once, except those that sit in the
+/// kernel.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(1);
 
-/// Orphans below this process become its children, as they do for PID 1.
+/// Makes orphans below this process its children, as they are for PID 1 (PR_SET_CHILD_SUBREAPER).
+///
+/// # Errors
+///
+/// Returns the error of prctl(2).
 pub fn adopt_orphans() -> io::Result<()> {
-    // SAFETY: sets a flag of this process; no pointer is passed.
-    match unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    // Any process id turns the flag on; there is no meaning in which one.
+    set_child_subreaper(Some(getpid()))?;
+    Ok(())
 }
 
-/// Every child that has ended, until none is left that has.
+/// Reaps every child that has ended, until none is left that has.
 pub fn reap() -> impl Iterator<Item = (Pid, ExitStatus)> {
+    // Nothing else in this process waits for children.
     std::iter::from_fn(|| {
-        let mut status = 0;
-        // SAFETY: `status` outlives the call. Nothing else in this process waits for children.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-        (pid > 0).then(|| (pid, ExitStatus::from_raw(status)))
+        let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
+        Some((pid, ExitStatus::from_raw(status.as_raw())))
     })
 }
 
-/// Kill what is left of a group whose leader has ended, and every orphan that came to us.
-pub async fn end_all(group: Group) {
-    let end = Instant::now() + PATIENCE;
+/// Kills what is left of a group whose leader has ended, and every orphan that came to this process.
+pub async fn end_all(group: ProcessGroup) {
+    let end = Instant::now() + KILL_TIMEOUT;
     loop {
-        group.signal(libc::SIGKILL);
+        group.signal(Signal::KILL);
         let children = children();
         for child in &children {
-            // SAFETY: no pointer is passed. `child` is ours and was not reaped since it was listed.
-            unsafe { libc::kill(*child, libc::SIGKILL) };
+            // It was not reaped since it was listed, so that its number is still its own.
+            let _ = kill_process(*child, Signal::KILL);
         }
         reap().for_each(drop);
         if children.is_empty() {
             return;
         }
         if Instant::now() > end {
-            tracing::warn!(processes = ?children, "What the exporter started cannot be ended");
+            tracing::warn!(processes = ?children, "Failed to end what the exporter started");
             return;
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
-/// The children of all threads of this process (proc_pid_children(5)).
+/// Lists the children of all threads of this process (proc_pid_children(5)).
 fn children() -> Vec<Pid> {
     let Ok(threads) = fs::read_dir("/proc/self/task") else {
         return Vec::new();
@@ -64,6 +68,6 @@ fn children() -> Vec<Pid> {
     lists
         .iter()
         .flat_map(|list| list.split_whitespace())
-        .filter_map(|pid| pid.parse().ok())
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
         .collect()
 }

@@ -6,7 +6,6 @@
 
 mod backoff;
 mod descendants;
-mod readiness;
 mod spawn;
 
 use std::ffi::OsString;
@@ -16,15 +15,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::Signal;
+use tokio::signal::unix::{self, SignalKind};
 use tokio::task::AbortHandle;
 
-use crate::metrics::Metrics;
-use crate::process::limits::Inherited;
-use crate::upstream::Upstream;
+use crate::config::Upstream;
+use crate::observe::metrics::Metrics;
+use crate::os::exit_codes;
+use crate::os::limits::InheritedLimits;
+use crate::upstream::Readiness;
 use backoff::Backoff;
-pub use readiness::Readiness;
-use spawn::Group;
+use spawn::ProcessGroup;
 
 /// A process that SIGKILL does not end sits in the kernel and would hold up the exit for ever.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
@@ -48,20 +49,20 @@ pub struct ChildCommand {
     pub words: Vec<OsString>,
     pub restart: Restart,
     /// What it may use; the guard changed some for itself.
-    pub limits: Inherited,
+    pub limits: InheritedLimits,
 }
 
 enum State {
     /// No command was given, or it was not started yet.
     Absent,
     Running {
-        group: Group,
+        group: ProcessGroup,
         since: Instant,
         probe: AbortHandle,
     },
     /// It has ended; what it started is still to be ended.
-    Ending {
-        group: Group,
+    ShutdownReason {
+        group: ProcessGroup,
         status: ExitStatus,
         ran_for: Duration,
     },
@@ -82,7 +83,7 @@ pub struct Supervisor {
     metrics: Arc<Metrics>,
     state: State,
     backoff: Backoff,
-    child_ended: Signal,
+    child_ended: unix::Signal,
 }
 
 impl Supervisor {
@@ -92,7 +93,7 @@ impl Supervisor {
         readiness: Arc<Readiness>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
-        let child_ended = signal(SignalKind::child())?;
+        let child_ended = unix::signal(SignalKind::child())?;
         if command.is_some() {
             descendants::adopt_orphans()?;
         }
@@ -112,10 +113,10 @@ impl Supervisor {
         let Some(command) = &self.command else {
             return Ok(());
         };
-        match Group::spawn(&command.words, command.limits) {
+        match ProcessGroup::spawn(&command.words, command.limits.clone()) {
             Ok(group) => {
                 let program = command.words.first().map(|word| word.display().to_string());
-                tracing::info!(program, pid = group.pid(), "Started the exporter");
+                tracing::info!(program, pid = group.pid().as_raw_nonzero(), "Started the exporter");
                 let probe = self.readiness.watch(self.upstream.clone());
                 self.state = State::Running { group, since: Instant::now(), probe };
                 Ok(())
@@ -133,9 +134,9 @@ impl Supervisor {
     }
 
     /// Pass a signal on to the child and what it started.
-    pub fn forward(&self, kind: SignalKind) {
+    pub fn forward(&self, signal: Signal) {
         if let State::Running { group, .. } = &self.state {
-            group.signal(kind.as_raw_value());
+            group.signal(signal);
         }
     }
 
@@ -155,17 +156,17 @@ impl Supervisor {
                     self.child_ended.recv().await;
                     self.reap();
                 }
-                State::Ending { .. } => self.end_descendants().await,
+                State::ShutdownReason { .. } => self.end_descendants().await,
                 State::Ended(status) => return exit_code(*status),
             }
         }
     }
 
-    /// End the child: `how` first, SIGKILL at `kill_at` or when `urged` is ready. The exit code.
-    pub async fn stop(&mut self, how: SignalKind, kill_at: Instant, urged: impl Future) -> u8 {
+    /// End the child: `signal` first, SIGKILL at `kill_at` or when `urged` is ready. The exit code.
+    pub async fn stop(&mut self, signal: Signal, kill_at: Instant, urged: impl Future) -> u8 {
         if let State::Running { group, .. } = &self.state {
             let group = *group;
-            group.signal(how.as_raw_value());
+            group.signal(signal);
             let impatient = async {
                 tokio::select! {
                     () = tokio::time::sleep_until(kill_at.into()) => {}
@@ -181,8 +182,8 @@ impl Supervisor {
         self.end_descendants().await;
         match &self.state {
             State::Waiting { last, .. } | State::Ended(last) => exit_code(*last),
-            State::Running { .. } => exit_code(ExitStatus::from_raw(libc::SIGKILL)),
-            State::Absent | State::Ending { .. } => 0,
+            State::Running { .. } => exit_code(ExitStatus::from_raw(Signal::KILL.as_raw())),
+            State::Absent | State::ShutdownReason { .. } => 0,
         }
     }
 
@@ -198,8 +199,11 @@ impl Supervisor {
         // It may have ended just now.
         self.reap();
         if let State::Running { group, .. } = &self.state {
-            tracing::warn!(pid = group.pid(), "The exporter did not end in time, killing it");
-            group.signal(libc::SIGKILL);
+            tracing::warn!(
+                pid = group.pid().as_raw_nonzero(),
+                "The exporter did not end in time, killing it"
+            );
+            group.signal(Signal::KILL);
             if tokio::time::timeout(KILL_PATIENCE, self.until_ended()).await.is_err() {
                 tracing::error!("The exporter cannot be ended");
             }
@@ -224,16 +228,16 @@ impl Supervisor {
         probe.abort();
         self.readiness.set(false);
         if status.success() {
-            tracing::info!(pid = group.pid(), %status, "The exporter ended");
+            tracing::info!(pid = group.pid().as_raw_nonzero(), %status, "The exporter ended");
         } else {
-            tracing::warn!(pid = group.pid(), %status, "The exporter ended");
+            tracing::warn!(pid = group.pid().as_raw_nonzero(), %status, "The exporter ended");
         }
-        self.state = State::Ending { group: *group, status, ran_for: since.elapsed() };
+        self.state = State::ShutdownReason { group: *group, status, ran_for: since.elapsed() };
     }
 
     /// End what the child left behind, and decide what next.
     async fn end_descendants(&mut self) {
-        let State::Ending { group, status, ran_for } = self.state else { return };
+        let State::ShutdownReason { group, status, ran_for } = self.state else { return };
         descendants::end_all(group).await;
         let on_failure =
             self.command.as_ref().is_some_and(|command| command.restart == Restart::OnFailure);
@@ -262,5 +266,5 @@ impl Supervisor {
 /// The child's own exit code, or 128 and the signal that ended it.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(SIGNAL_EXIT_BASE + status.signal()?));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(crate::EXIT_FAILURE)
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(exit_codes::FAILURE)
 }

@@ -3,12 +3,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::process::limits::Inherited;
+use rustix::process::{Pid, Signal, kill_process_group};
 
-pub type Pid = libc::pid_t;
+use crate::os::child_process;
+use crate::os::limits::InheritedLimits;
 
 /// The exit codes of shells and env(1) for a command that could not be started.
 const EXIT_NOT_FOUND: u8 = 127;
@@ -28,16 +28,21 @@ const OWN_PREFIX: &[u8] = b"EXPORTER_GUARD_";
 
 /// The child and the process group that it leads.
 #[derive(Debug, Clone, Copy)]
-pub struct Group(Pid);
+pub struct ProcessGroup(Pid);
 
-impl Group {
-    /// Standard input, output and error are the guard's own, untouched.
-    pub fn spawn(words: &[OsString], limits: Inherited) -> io::Result<Self> {
+impl ProcessGroup {
+    /// Starts a command in a process group of its own. Standard input, output and error are the
+    /// guard's own, untouched.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system; [`exit_code`] turns it into an exit code.
+    pub fn spawn(words: &[OsString], limits: InheritedLimits) -> io::Result<Self> {
         let (program, args) = words
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
         let mut command = Command::new(program);
-        command.args(args).process_group(0);
+        command.args(args);
         for (name, _) in std::env::vars_os() {
             let own = name.as_encoded_bytes().starts_with(OWN_PREFIX)
                 || OWN_VARIABLES.iter().any(|variable| name == *variable);
@@ -45,53 +50,26 @@ impl Group {
                 command.env_remove(name);
             }
         }
-        let guard = own_pid();
-        // SAFETY: between fork and exec only system calls are made, no memory is allocated and no
-        // lock is taken.
-        unsafe { command.pre_exec(move || prepare(guard, limits)) };
+        child_process::isolate(&mut command, limits);
         // Not waited for here: `descendants::reap` does.
         let child = command.spawn()?;
-        Pid::try_from(child.id()).map(Self).map_err(io::Error::other)
+        Ok(Self(Pid::from_child(&child)))
     }
 
+    /// Returns the process id of the child.
     pub fn pid(self) -> Pid {
         self.0
     }
 
-    /// Signal the child and what it started.
-    pub fn signal(self, signal: libc::c_int) {
-        // SAFETY: no pointer is passed. A group that is gone is no error worth telling: its
-        // number is not reused while we have not reaped the leader, and right after only `end_all`
-        // signals it.
-        unsafe { libc::kill(-self.0, signal) };
+    /// Sends a signal to the child and what it started.
+    pub fn signal(self, signal: Signal) {
+        // A group that is gone is no error worth telling: its number is not reused while the leader has
+        // not been reaped, and right after that only `end_all` signals it.
+        let _ = kill_process_group(self.0, signal);
     }
 }
 
-/// What the exit code says of a command that could not be started.
+/// Returns the exit code that says why a command could not be started.
 pub fn exit_code(error: &io::Error) -> u8 {
     if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_CANNOT_RUN }
-}
-
-fn own_pid() -> Pid {
-    // SAFETY: cannot fail and touches no memory.
-    unsafe { libc::getpid() }
-}
-
-/// Runs in the child before exec.
-fn prepare(guard: Pid, limits: Inherited) -> io::Result<()> {
-    limits.restore()?;
-    // SAFETY: system calls without pointers.
-    unsafe {
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // It died before it could be noticed.
-        if libc::getppid() != guard {
-            libc::_exit(i32::from(EXIT_CANNOT_RUN));
-        }
-        // Kernels before 5.11 do not know it. Every descriptor of the guard's own has the flag.
-        let first: libc::c_uint = 3;
-        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
-    }
-    Ok(())
 }

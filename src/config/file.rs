@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::document::Document;
 use super::findings::{Findings, Problems};
 use super::node::Node;
-use super::sources::Sources;
+use super::sources::ConfigFiles;
 
 /// What it holds, and what is wrong with that.
 pub struct File {
@@ -16,7 +16,7 @@ pub struct File {
 
 impl File {
     /// Noted among the sources.
-    pub fn parse(path: &Path, content: &[u8], sources: &mut Sources) -> Result<Self, Findings> {
+    pub fn parse(path: &Path, content: &[u8], sources: &mut ConfigFiles) -> Result<Self, Findings> {
         let broken = |line, message: &str| {
             let mut findings = Findings::new(path, None);
             findings.push_at_line(line, message);

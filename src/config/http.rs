@@ -4,7 +4,7 @@ use super::findings::Problems;
 use super::node::Node;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Http {
+pub struct HttpConfig {
     pub http2: bool,
     pub headers: Vec<(&'static str, String)>,
 }
@@ -18,7 +18,7 @@ const HEADERS: [(&str, &[&str]); 5] = [
     ("X-XSS-Protection", &[]),
 ];
 
-impl Http {
+impl HttpConfig {
     pub(super) fn validate(node: Option<&Node>, problems: &mut Problems) -> Self {
         let mut http = Self { http2: true, headers: Vec::new() };
         let Some(node) = node else { return http };

@@ -5,6 +5,7 @@
 //! [`read`] is the way in, or [`parse`] for a text that is not in a file. They report every problem,
 //! each with its line.
 
+mod addresses;
 mod document;
 pub mod duration;
 mod file;
@@ -23,15 +24,18 @@ mod users;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use self::addresses::{ClientNetwork, ListenAddress, Upstream};
 pub use self::file_pattern::FilePattern;
 pub use self::findings::{Finding, Findings, Severity};
-pub use self::http::Http;
+pub use self::http::HttpConfig;
 pub use self::per_listener::PerListener;
-pub use self::proxy::{Certificate, Limits, Proxy, Token, TokenHash, routes};
+pub use self::proxy::{Limits, Proxy, SniCertificate, Token, TokenHash, routes};
 pub use self::rate_limit::RateLimit;
 pub use self::secret::Secret;
-pub use self::sources::Sources;
-pub use self::tls::{CipherSuite, ClientAuth, ClientCertificate, Curve, Material, Tls, TlsVersion};
+pub use self::sources::ConfigFiles;
+pub use self::tls::{
+    CipherSuite, ClientAuth, ClientCertificate, Curve, PemMaterial, TlsConfig, TlsVersion,
+};
 pub use self::users::{PasswordHash, User};
 
 use self::document::Document;
@@ -43,14 +47,14 @@ use self::proxy::Others;
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `None`: plaintext.
-    pub tls: PerListener<Option<Tls>>,
-    pub http: Http,
+    pub tls: PerListener<Option<TlsConfig>>,
+    pub http: HttpConfig,
     /// Empty: no authentication by password.
     pub users: Vec<User>,
     /// `None`: no limit.
     pub rate_limit: Option<RateLimit>,
     pub proxy: Proxy,
-    pub declared: Declared,
+    pub declared: ExplicitlyOff,
     /// Of each YAML file that belongs to it, whether the last line has an end.
     pub texts: BTreeMap<PathBuf, bool>,
 }
@@ -58,7 +62,7 @@ pub struct Config {
 /// What the file says in so many words of a protection that is off: an empty section (`{}`). What is
 /// absent or null says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Declared {
+pub struct ExplicitlyOff {
     pub tls_explicitly_off: bool,
     pub users_explicitly_none: bool,
 }
@@ -67,7 +71,7 @@ impl Config {
     /// What every client of a listener must show before its first request that is not for a public
     /// path.
     pub fn client_certificate(&self, listener: &str) -> ClientCertificate {
-        self.client_auth(listener).certificate()
+        self.client_auth(listener).required_level()
     }
 
     /// What the handshake asks for. Where some paths are public it insists on nothing: each request
@@ -84,7 +88,7 @@ impl Config {
             None => self.tls.own_of(name).is_none(),
         };
         let asks_less = self.proxy.has_public_paths(is_there);
-        if asks_less { demanded.asking() } else { demanded }
+        if asks_less { demanded.without_requirement() } else { demanded }
     }
 
     fn client_auth(&self, listener: &str) -> ClientAuth {
@@ -98,9 +102,9 @@ pub struct Reading {
     pub config: Option<Config>,
     /// The TLS sections that could be read, also when another section is broken, so that the
     /// problems of their material can be reported along with the others.
-    pub tls: PerListener<Option<Tls>>,
+    pub tls: PerListener<Option<TlsConfig>>,
     pub findings: Findings,
-    pub sources: Sources,
+    pub sources: ConfigFiles,
 }
 
 const TLS: &str = "tls_server_config";
@@ -110,7 +114,7 @@ const SECTIONS: [&str; 5] = [TLS, "http_server_config", "basic_auth_users", "rat
 
 /// Read the file and every file it names.
 pub fn read(path: &Path) -> Reading {
-    let mut sources = Sources::new(path);
+    let mut sources = ConfigFiles::new(path);
     match sources.read(path) {
         Ok(bytes) => parse_as(path, bytes.to_vec(), sources),
         Err(message) => unreadable(path, sources, &message),
@@ -119,10 +123,10 @@ pub fn read(path: &Path) -> Reading {
 
 /// Read `text` as if it were the content of `path`, and every file it names.
 pub fn parse(path: &Path, text: Vec<u8>) -> Reading {
-    parse_as(path, text, Sources::new(path))
+    parse_as(path, text, ConfigFiles::new(path))
 }
 
-fn parse_as(path: &Path, text: Vec<u8>, sources: Sources) -> Reading {
+fn parse_as(path: &Path, text: Vec<u8>, sources: ConfigFiles) -> Reading {
     let Ok(text) = String::from_utf8(text) else {
         return unreadable(path, sources, "not UTF-8 text");
     };
@@ -136,20 +140,20 @@ fn parse_as(path: &Path, text: Vec<u8>, sources: Sources) -> Reading {
     }
 }
 
-fn unreadable(path: &Path, sources: Sources, message: &str) -> Reading {
+fn unreadable(path: &Path, sources: ConfigFiles, message: &str) -> Reading {
     let mut findings = Findings::new(path, None);
     findings.push_at_line(None, message);
     Reading { config: None, tls: PerListener::default(), findings, sources }
 }
 
-fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) -> Reading {
+fn validate(path: &Path, document: Document, root: &Node, mut sources: ConfigFiles) -> Reading {
     sources.note_text(path, document.ends_in_newline());
     let mut problems = Problems::of(document);
     let root = root.section("", &SECTIONS, &mut problems);
     let tls_node = root.get(TLS);
     let users_node = root.get("basic_auth_users");
-    let http = Http::validate(root.get("http_server_config"), &mut problems);
-    let tls = Tls::validate(tls_node, TLS, http.http2, &mut sources, &mut problems);
+    let http = HttpConfig::validate(root.get("http_server_config"), &mut problems);
+    let tls = TlsConfig::validate(tls_node, TLS, http.http2, &mut sources, &mut problems);
     let users = users::validate(users_node, &mut problems);
     if !users.is_empty() && tls.is_off() {
         let node = users_node.expect("there are users");
@@ -161,7 +165,7 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: Sources) 
     let (proxy, tls) =
         Proxy::validate(root.get("proxy"), tls, &others, &mut sources, &mut problems);
     let texts = sources.take_texts();
-    let declared = Declared {
+    let declared = ExplicitlyOff {
         tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
         users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
     };

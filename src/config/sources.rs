@@ -23,7 +23,7 @@ struct Reading {
 
 /// Every file that was read, or tried.
 #[derive(Debug, Clone)]
-pub struct Sources {
+pub struct ConfigFiles {
     web_config: PathBuf,
     files: Vec<(PathBuf, Option<[u8; 32]>)>,
     /// Whether its directory could be read.
@@ -32,7 +32,7 @@ pub struct Sources {
     reading: Box<Reading>,
 }
 
-impl Sources {
+impl ConfigFiles {
     pub(super) fn new(web_config: &Path) -> Self {
         Self {
             web_config: web_config.to_owned(),

@@ -13,7 +13,7 @@ use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Error;
 
-use super::failure;
+use super::error;
 use super::refusal::Refusal;
 use crate::snapshot::Snapshot;
 
@@ -131,7 +131,7 @@ pub fn answer(
 ) -> Result<(), Box<Error>> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         // No upgrade is ever asked for.
-        return Err(failure::malformed_response());
+        return Err(error::malformed_response());
     }
     if response.status.is_informational() {
         return Ok(());
@@ -156,7 +156,7 @@ fn frame_once(response: &mut ResponseHeader) -> Result<(), Box<Error>> {
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
         || codings.next().is_some()
     {
-        return Err(failure::malformed_response());
+        return Err(error::malformed_response());
     }
     if response.status == StatusCode::NO_CONTENT {
         response.remove_header(&TRANSFER_ENCODING);

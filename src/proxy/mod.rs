@@ -3,13 +3,13 @@
 //! rate limit → route → public path or credentials → [`Permit`] → upstream. This is
 //! the only module that implements pingora's proxy trait.
 
-mod admit;
+mod authorize;
+mod coalesce;
 mod engine;
-mod failure;
+mod error;
 pub mod headers;
 mod refusal;
-mod respond;
-mod shared;
+mod responses;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,17 +21,19 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::auth::{Denial, Permit, Verifier};
-use crate::metrics::{self, Metrics};
-use crate::net::{self, Peer};
-use crate::routing::{self, Route};
+use crate::auth::{Permit, Verifier};
+use crate::config::Upstream;
+use crate::connection::Peer;
+use crate::observe::metrics::Metrics;
+use crate::observe::{LogThrottle, metrics};
+use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
-use crate::telemetry::Throttle;
-use crate::upstream::{Choice, Replicas, Timeouts, Upstream};
-use admit::{Asked, Destination};
+use crate::upstream::{Choice, Replicas, Timeouts};
+use crate::{auth, connection, routing};
+use authorize::{AccessRequest, Destination};
+use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
-use shared::{Audience, KEYED, Key, Leading, Shared, Turn};
 
 /// The application pingora runs.
 pub struct Guard {
@@ -39,10 +41,10 @@ pub struct Guard {
     verifier: Verifier,
     /// Where everything goes without routes.
     upstream: Replicas,
-    shared: Arc<Shared>,
+    shared: Arc<Coalescer>,
     metrics: Arc<Metrics>,
-    refusals_logged: Throttle,
-    failures_logged: Throttle,
+    refusals_logged: LogThrottle,
+    failures_logged: LogThrottle,
 }
 
 /// One request: the snapshot it is judged by, from beginning to end.
@@ -57,7 +59,7 @@ pub struct Context {
     /// Those that were tried in vain.
     failed: Vec<Choice>,
     /// When others wait for its answer, or may.
-    leading: Option<Box<Leading>>,
+    leading: Option<Box<CacheFill>>,
 }
 
 impl Guard {
@@ -68,8 +70,8 @@ impl Guard {
             upstream: Replicas::new(&[upstream], None, None),
             shared: Arc::default(),
             metrics,
-            refusals_logged: Throttle::default(),
-            failures_logged: Throttle::default(),
+            refusals_logged: LogThrottle::default(),
+            failures_logged: LogThrottle::default(),
         }
     }
 
@@ -94,18 +96,18 @@ impl Guard {
         let Some(key) = Key::of(request, &route.name, snapshot.generation, audience) else {
             return Ok(false);
         };
-        let patience = Timeouts::of(snapshot.limits(), request).response;
-        match self.shared.turn(key, sharing, patience, &self.metrics).await {
-            Some(Turn::Lead(leading)) => {
+        let timeout = Timeouts::of(snapshot.limits(), request).response;
+        match self.shared.lookup(key, sharing, timeout, &self.metrics).await {
+            Some(Lookup::Fill(leading)) => {
                 context.leading = Some(leading);
                 Ok(false)
             }
-            Some(Turn::Alone) => Ok(false),
-            Some(Turn::Answer(answer)) => {
-                respond::shared(session, &answer).await?;
+            Some(Lookup::Bypass) => Ok(false),
+            Some(Lookup::Hit(answer)) => {
+                responses::shared(session, &answer).await?;
                 Ok(true)
             }
-            None => Err(failure::shared_timeout()),
+            None => Err(error::shared_timeout()),
         }
     }
 
@@ -128,10 +130,10 @@ impl Guard {
         if let Some(delay) = refusal.delay() {
             tokio::time::sleep(delay).await;
         }
-        if matches!(refusal, Refusal::Denied(Denial::NotCertified)) {
+        if matches!(refusal, Refusal::Auth(auth::Refusal::NoCertificate)) {
             session.set_keepalive(None);
         }
-        respond::refusal(session, &context.snapshot, &refusal).await
+        responses::refusal(session, &context.snapshot, &refusal).await
     }
 
     /// Serve the guard's own metrics to whoever may scrape them.
@@ -144,9 +146,9 @@ impl Guard {
         drop(permit);
         if session.req_header().uri.path() == "/metrics" {
             let body = self.metrics.render();
-            respond::text(session, &context.snapshot, 200, metrics::CONTENT_TYPE, body).await
+            responses::text(session, &context.snapshot, 200, metrics::CONTENT_TYPE, body).await
         } else {
-            respond::plain(session, &context.snapshot, 404, "Not Found").await
+            responses::plain(session, &context.snapshot, 404, "Not Found").await
         }
     }
 }
@@ -158,7 +160,7 @@ impl ProxyHttp for Guard {
     fn new_ctx(&self) -> Context {
         Context {
             snapshot: self.current.load_full(),
-            peer: net::request_begins(),
+            peer: connection::current_peer(),
             permit: None,
             route: None,
             choice: None,
@@ -173,7 +175,7 @@ impl ProxyHttp for Guard {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // RFC 9112 section 9.6: a client that has sent its request may close its side.
         session.as_downstream_mut().set_abort_on_close(false);
-        let asked = Asked {
+        let asked = AccessRequest {
             request: session.req_header(),
             snapshot: &context.snapshot,
             peer: &context.peer,
@@ -186,7 +188,7 @@ impl ProxyHttp for Guard {
             }
             Ok(Destination::Targets(targets)) => {
                 let body = routing::render_targets(&targets);
-                respond::text(session, &context.snapshot, 200, respond::JSON, body).await?;
+                responses::text(session, &context.snapshot, 200, responses::JSON, body).await?;
                 Ok(true)
             }
             Ok(Destination::Upstream(permit)) if self.upstream.is_own() => {
@@ -211,13 +213,13 @@ impl ProxyHttp for Guard {
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
         let Some(permit) = &context.permit else {
-            return Err(failure::without_permit());
+            return Err(error::without_permit());
         };
         let timeouts = Timeouts::of(context.snapshot.limits(), session.req_header());
         let replicas = context.route.as_ref().map_or(&self.upstream, |route| &route.replicas);
         loop {
             let Some(choice) = replicas.choose(&context.failed) else {
-                return Err(failure::no_replica());
+                return Err(error::no_replica());
             };
             context.choice = Some(choice);
             match replicas.peer(permit, choice, timeouts).await {
@@ -263,7 +265,7 @@ impl ProxyHttp for Guard {
             *body = None;
         }
         if end_of_stream {
-            context.peer.body_ended();
+            context.peer.body_received();
         }
         Ok(())
     }
@@ -316,7 +318,7 @@ impl ProxyHttp for Guard {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let failure = failure::Failure::of(error);
+        let failure = error::ProxyError::of(error);
         if let Some(cause) = failure.upstream_cause() {
             self.metrics.upstream_failed(cause);
             let pool = context.choice.and_then(|choice| self.replicas(context).pool(choice));
@@ -340,7 +342,7 @@ impl ProxyHttp for Guard {
             // The client may have left; there is nobody else to tell.
             let route = context.route.as_ref().map(|route| route.name.as_str());
             let body = failure.body(route);
-            let _ = respond::plain(session, &context.snapshot, failure.status(), &body).await;
+            let _ = responses::plain(session, &context.snapshot, failure.status(), &body).await;
         }
         FailToProxy { error_code: failure.status(), can_reuse_downstream: false }
     }

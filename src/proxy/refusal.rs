@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::auth::Denial;
-use crate::routing::Blocked;
+use crate::{auth, routing};
 
 /// The shortest; each answer takes up to 255 ms longer. Sixty-four clients that ask again at once then
 /// make 250 requests a second, which costs nothing, and these do not fall on the same moment.
@@ -14,13 +13,13 @@ const GUESSER_DELAY: Duration = Duration::from_millis(128);
 pub enum Refusal {
     /// With the time until there is room again.
     RateLimited(Duration),
-    Denied(Denial),
+    Auth(auth::Refusal),
     /// No valid Host header (RFC 9112 section 3.2).
     BadHost,
     /// With routes: a path that two programs may read in two ways.
     AmbiguousPath,
     /// With routes: a request that is none of theirs, from somebody who may use some.
-    Blocked(Blocked),
+    Route(routing::Refusal),
 }
 
 impl Refusal {
@@ -30,33 +29,34 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Refusal::RateLimited(_)
-            | Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => 429,
+            | Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => 429,
             // RFC 9110 section 15.5.20: another connection may do.
-            Refusal::Denied(Denial::NotCertified) => 421,
-            Refusal::Denied(Denial::NotPermitted) | Refusal::Blocked(Blocked::Target) => 403,
-            Refusal::Denied(_) => 401,
+            Refusal::Auth(auth::Refusal::NoCertificate) => 421,
+            Refusal::Auth(auth::Refusal::NotPermitted)
+            | Refusal::Route(routing::Refusal::Target) => 403,
+            Refusal::Auth(_) => 401,
             Refusal::BadHost | Refusal::AmbiguousPath => 400,
-            Refusal::Blocked(Blocked::Path) => 404,
-            Refusal::Blocked(Blocked::Method(_)) => 405,
+            Refusal::Route(routing::Refusal::Path) => 404,
+            Refusal::Route(routing::Refusal::Method(_)) => 405,
         }
     }
 
     pub fn reason(&self) -> &'static str {
         match self {
             Refusal::RateLimited(_) => "rate limit",
-            Refusal::Denied(denial) => denial.reason(),
+            Refusal::Auth(denial) => denial.reason(),
             Refusal::BadHost => "no valid Host header",
             Refusal::AmbiguousPath => "ambiguous path",
-            Refusal::Blocked(Blocked::Path) => "no such path",
-            Refusal::Blocked(Blocked::Method(_)) => "method not allowed",
-            Refusal::Blocked(Blocked::Target) => "target not allowed",
+            Refusal::Route(routing::Refusal::Path) => "no such path",
+            Refusal::Route(routing::Refusal::Method(_)) => "method not allowed",
+            Refusal::Route(routing::Refusal::Target) => "target not allowed",
         }
     }
 
     /// What is allowed instead.
     pub fn allow(&self) -> Option<&str> {
         match self {
-            Refusal::Blocked(Blocked::Method(methods)) => Some(methods),
+            Refusal::Route(routing::Refusal::Method(methods)) => Some(methods),
             _ => None,
         }
     }
@@ -66,16 +66,18 @@ impl Refusal {
         match self {
             Refusal::BadHost => "Bad Request: missing or malformed Host header",
             Refusal::AmbiguousPath => "Bad Request: a path with more than one reading",
-            Refusal::Blocked(Blocked::Path) => "Not Found",
-            Refusal::Blocked(Blocked::Method(_)) => "Method Not Allowed",
-            Refusal::Blocked(Blocked::Target) => "Forbidden: not an allowed target",
+            Refusal::Route(routing::Refusal::Path) => "Not Found",
+            Refusal::Route(routing::Refusal::Method(_)) => "Method Not Allowed",
+            Refusal::Route(routing::Refusal::Target) => "Forbidden: not an allowed target",
             Refusal::RateLimited(_)
-            | Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => "Too Many Requests",
-            Refusal::Denied(Denial::NotCertified) => {
+            | Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => {
+                "Too Many Requests"
+            }
+            Refusal::Auth(auth::Refusal::NoCertificate) => {
                 "Misdirected Request: open a new connection, with a client certificate"
             }
-            Refusal::Denied(Denial::NotPermitted) => "Forbidden",
-            Refusal::Denied(_) => "Unauthorized",
+            Refusal::Auth(auth::Refusal::NotPermitted) => "Forbidden",
+            Refusal::Auth(_) => "Unauthorized",
         }
     }
 
@@ -83,7 +85,7 @@ impl Refusal {
     /// fast as the machine can refuse.
     pub fn delay(&self) -> Option<Duration> {
         match self {
-            Refusal::Denied(Denial::Busy | Denial::TooManyFailures(_)) => {
+            Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => {
                 let mut longer = [0; 1];
                 // Without randomness all wait the same, as good a delay.
                 let _ = openssl::rand::rand_bytes(&mut longer);
@@ -96,10 +98,10 @@ impl Refusal {
     /// Whole seconds for `Retry-After` (RFC 9110 section 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Refusal::RateLimited(wait) | Refusal::Denied(Denial::TooManyFailures(wait)) => {
+            Refusal::RateLimited(wait) | Refusal::Auth(auth::Refusal::TooManyFailures(wait)) => {
                 Some(wait.as_secs().saturating_add(1))
             }
-            Refusal::Denied(Denial::Busy) => Some(1),
+            Refusal::Auth(auth::Refusal::Busy) => Some(1),
             _ => None,
         }
     }

@@ -12,17 +12,18 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::auth::{self, Permit, Policy, PublicPath, PublicPaths};
-use crate::config::PerListener;
-use crate::config::routes::{self, Pattern, Prefix, Sharing};
-use crate::tls::material::UpstreamIdentity;
+use crate::auth;
+use crate::auth::{Permit, Policy, PublicPath, PublicPaths};
+use crate::config::routes::{Pattern, Prefix, Sharing};
+use crate::config::{PerListener, routes};
+use crate::tls::material::UpstreamMaterial;
 use crate::upstream::{ClientTls, Replicas};
 
 pub use targets::{Target, render as render_targets};
 
 /// Why a request that may use a route does not pass it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Blocked {
+pub enum Refusal {
     /// No such path there.
     Path,
     /// With those that are allowed.
@@ -37,19 +38,19 @@ pub struct Route {
     pub replicas: Replicas,
     pub policy: Policy,
     public_paths: PublicPaths,
-    config: routes::Route,
+    config: routes::RouteConfig,
     methods: Vec<Method>,
 }
 
 impl Route {
     fn new(
-        config: &routes::Route,
-        identity: Option<&UpstreamIdentity>,
+        config: &routes::RouteConfig,
+        identity: Option<&UpstreamMaterial>,
         previous: Option<&Routes>,
     ) -> Self {
         let before = previous.and_then(|routes| routes.named(&config.name));
         let server_name =
-            config.terms.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+            config.policy.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
         let tls = identity.map(|identity| Arc::new(ClientTls::new(identity, server_name)));
         Self {
             name: config.name.clone(),
@@ -58,10 +59,15 @@ impl Route {
                 tls.as_ref(),
                 before.map(|route| &route.replicas),
             ),
-            policy: Policy::new(&config.terms.access),
-            public_paths: PublicPaths::new(&config.terms.public_paths),
+            policy: Policy::new(&config.policy.access),
+            public_paths: PublicPaths::new(&config.policy.public_paths),
             // Each is one of a list of known ones.
-            methods: config.terms.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+            methods: config
+                .policy
+                .methods
+                .iter()
+                .filter_map(|method| method.parse().ok())
+                .collect(),
             config: config.clone(),
         }
     }
@@ -78,11 +84,11 @@ impl Route {
     }
 
     fn is_on(&self, listener: &String) -> bool {
-        self.config.terms.listeners.is_empty() || self.config.terms.listeners.contains(listener)
+        self.config.policy.listeners.is_empty() || self.config.policy.listeners.contains(listener)
     }
 
     pub fn sharing(&self) -> Option<Sharing> {
-        self.config.terms.sharing
+        self.config.policy.sharing
     }
 
     /// Whether nobody has to show anything.
@@ -97,29 +103,29 @@ impl Route {
         method: &Method,
         path: &str,
         query: Option<&str>,
-    ) -> Result<Permit, Blocked> {
+    ) -> Result<Permit, Refusal> {
         let inside = self.inside(path);
         let is_public = self.public_paths.find(inside.as_bytes()).is_some();
         if !is_public && !self.config.paths.iter().any(|pattern| pattern.matches(inside)) {
-            return Err(Blocked::Path);
+            return Err(Refusal::Path);
         }
         if !self.methods.contains(method) {
-            return Err(Blocked::Method(self.config.terms.methods.join(", ")));
+            return Err(Refusal::Method(self.config.policy.methods.join(", ")));
         }
         match &self.config.allowed_targets {
-            Some(allowed) if !query::has_allowed_target(query, allowed) => Err(Blocked::Target),
+            Some(allowed) if !query::has_allowed_target(query, allowed) => Err(Refusal::Target),
             _ => Ok(permit),
         }
     }
 
     /// One line: who reaches what.
-    pub fn explain(config: &routes::Route) -> String {
-        let hosts = if config.terms.hosts.is_empty() {
+    pub fn explain(config: &routes::RouteConfig) -> String {
+        let hosts = if config.policy.hosts.is_empty() {
             "any host".to_owned()
         } else {
-            config.terms.hosts.join(", ")
+            config.policy.hosts.join(", ")
         };
-        let listeners = match config.terms.listeners.as_slice() {
+        let listeners = match config.policy.listeners.as_slice() {
             [] => String::new(),
             some => format!(" at {}", some.join(", ")),
         };
@@ -133,20 +139,20 @@ impl Route {
         let mut line = format!(
             "{}: {} {} on {hosts}{listeners} to {}{inside} for {}",
             config.name,
-            config.terms.methods.join(", "),
+            config.policy.methods.join(", "),
             paths.join(", "),
             upstreams.join(" or "),
-            auth::explain(&config.terms.access),
+            auth::explain(&config.policy.access),
         );
-        if !config.terms.public_paths.is_empty() {
+        if !config.policy.public_paths.is_empty() {
             let public: Vec<String> =
-                config.terms.public_paths.iter().map(String::as_str).map(outside).collect();
+                config.policy.public_paths.iter().map(String::as_str).map(outside).collect();
             line.push_str(&format!("; for anybody {}", public.join(", ")));
         }
         if let Some(targets) = &config.allowed_targets {
             line.push_str(&format!("; only with a target of {}", targets.join(", ")));
         }
-        if let Some(Sharing { cache_for, same_for_all }) = config.terms.sharing {
+        if let Some(Sharing { cache_for, same_for_all }) = config.policy.sharing {
             let whom = if same_for_all { "all" } else { "each user" };
             line.push_str(&format!("; answers shared among requests of {whom}"));
             if !cache_for.is_zero() {
@@ -159,12 +165,12 @@ impl Route {
 
 /// The prefixes of one host, or of any.
 #[derive(Default)]
-struct Table {
+struct PrefixTable {
     by_prefix: HashMap<Prefix, Arc<Route>>,
     longest: usize,
 }
 
-impl Table {
+impl PrefixTable {
     fn add(&mut self, route: &Arc<Route>) {
         let prefix = route.config.prefix.clone();
         self.longest = self.longest.max(prefix.as_str().len());
@@ -182,20 +188,20 @@ impl Table {
 
 /// The routes of one listener.
 #[derive(Default)]
-struct Tables {
+struct ListenerRoutes {
     all: Vec<Arc<Route>>,
-    by_host: HashMap<String, Table>,
-    any_host: Table,
+    by_host: HashMap<String, PrefixTable>,
+    any_host: PrefixTable,
 }
 
-impl Tables {
+impl ListenerRoutes {
     fn new<'r>(routes: impl Iterator<Item = &'r Arc<Route>>) -> Self {
         let mut result = Self::default();
         for route in routes {
-            for host in &route.config.terms.hosts {
+            for host in &route.config.policy.hosts {
                 result.by_host.entry(host.clone()).or_default().add(route);
             }
-            if route.config.terms.hosts.is_empty() {
+            if route.config.policy.hosts.is_empty() {
                 result.any_host.add(route);
             }
             result.all.push(Arc::clone(route));
@@ -216,28 +222,28 @@ impl Tables {
 /// Every route of one snapshot.
 pub struct Routes {
     by_name: HashMap<String, Arc<Route>>,
-    by_listener: PerListener<Tables>,
+    by_listener: PerListener<ListenerRoutes>,
 }
 
 impl Routes {
     /// Upstreams that stay keep their connections and what is known of them.
     pub fn new(
-        routes: &[routes::Route],
-        identities: &HashMap<String, Arc<UpstreamIdentity>>,
+        routes: &[routes::RouteConfig],
+        identities: &HashMap<String, Arc<UpstreamMaterial>>,
         previous: Option<&Self>,
     ) -> Self {
-        let route = |config: &routes::Route| {
+        let route = |config: &routes::RouteConfig| {
             Arc::new(Route::new(config, identities.get(&config.name).map(Arc::as_ref), previous))
         };
         let all: Vec<Arc<Route>> = routes.iter().map(route).collect();
         let mut named: Vec<&String> =
-            routes.iter().flat_map(|route| &route.terms.listeners).collect();
+            routes.iter().flat_map(|route| &route.policy.listeners).collect();
         named.sort();
         named.dedup();
-        let of = |name: &String| Tables::new(all.iter().filter(|route| route.is_on(name)));
+        let of = |name: &String| ListenerRoutes::new(all.iter().filter(|route| route.is_on(name)));
         let own = named.into_iter().map(|name| (name.clone(), of(name))).collect();
-        let everywhere = all.iter().filter(|route| route.config.terms.listeners.is_empty());
-        let by_listener = PerListener { all: Tables::new(everywhere), own };
+        let everywhere = all.iter().filter(|route| route.config.policy.listeners.is_empty());
+        let by_listener = PerListener { all: ListenerRoutes::new(everywhere), own };
         let by_name = all.into_iter().map(|route| (route.name.clone(), route)).collect();
         Self { by_name, by_listener }
     }

@@ -20,7 +20,7 @@ impl Target {
         let path = route.config.metrics_path()?;
         let (scheme, port) = if tls { ("https", 443) } else { ("http", 80) };
         let (asked, port_asked) = asked.split_at(host_end(asked));
-        let host = route.config.terms.hosts.first().map_or(asked, String::as_str);
+        let host = route.config.policy.hosts.first().map_or(asked, String::as_str);
         let address = match port_asked {
             "" | ":" => format!("{host}:{port}"),
             with_port => format!("{host}{with_port}"),

@@ -1,123 +1,176 @@
 //! The composition root: puts threads, listeners, signals and the child together.
 
-mod accept;
-mod ending;
-mod handshakes;
+mod listeners;
+mod shutdown;
 mod threads;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use tokio::sync::watch;
 
-use crate::child::{ChildCommand, Readiness, Supervisor};
-use crate::metrics::Metrics;
-use crate::net::{Bound, SocketFile};
-use crate::process::descriptors;
-use crate::process::sandbox::Reach;
+use crate::admin::Endpoints;
+use crate::child::{ChildCommand, Supervisor};
+use crate::config::Upstream;
+use crate::connection::accept::Connections;
+use crate::connection::{Bound, SocketFile};
+use crate::handover::{Handover, Offer};
+use crate::observe::Metrics;
+use crate::os::sandbox::{Connect, SandboxPolicy};
+use crate::os::signals::Signals;
+use crate::os::{descriptors, systemd};
 use crate::proxy::{self, Guard};
-use crate::reload::Initial;
-use crate::signals::Signals;
+use crate::snapshot::reload::Initial;
 use crate::snapshot::{Current, Snapshot};
-use crate::systemd;
-use crate::upgrade::{Offer, Upgrade};
-use crate::upstream::Upstream;
-use accept::{Listeners, Service};
-use ending::{Ending, end, until_told};
-use threads::Threads;
+use crate::upstream::Readiness;
+use listeners::Listeners;
+use shutdown::{ShutdownReason, shut_down, wait_for_shutdown};
+use threads::{StartError, Threads};
 
-/// What a start needs, all of it validated.
+/// Everything that a start needs, validated.
 pub struct Plan {
+    /// The sockets of `--web.listen-address`.
     pub listeners: Vec<Bound>,
+    /// The sockets of `--telemetry.listen-address`.
     pub telemetry: Vec<Bound>,
+    /// `--upstream`.
     pub upstream: Upstream,
     /// The exporter's own command, when the guard runs it.
     pub command: Option<ChildCommand>,
-    pub upgrade: Option<Upgrade>,
+    /// The exchange of sockets with a predecessor and a successor.
+    pub handover: Option<Handover>,
+    /// `--shutdown.grace-period`.
     pub grace_period: Duration,
+    /// Whether threads give up what they do not need.
     pub sandbox: bool,
+    /// The configuration of the start.
     pub snapshot: Snapshot,
+    /// The files of that configuration.
     pub initial: Initial,
 }
 
-/// Run until a signal says stop, or the child has ended. The exit code.
-pub fn run(mut plan: Plan) -> Result<u8, String> {
+/// A reason why a guard cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The limit of open files cannot be raised.
+    #[error("cannot raise the limit of open files: {0}")]
+    Descriptors(#[source] io::Error),
+    /// A thread cannot be started.
+    #[error(transparent)]
+    Threads(#[from] StartError),
+    /// Signals cannot be received.
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] io::Error),
+    /// A socket cannot be listened on.
+    #[error("cannot listen: {0}")]
+    Listen(#[source] io::Error),
+}
+
+/// Serves until a signal says stop, a successor has taken over or the child has ended, and returns
+/// the exit code.
+///
+/// # Errors
+///
+/// Returns the reason why the guard cannot serve.
+pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     // Sends pingora's timers to tokio's wheel: its own timer thread wakes 100 times a second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
-    descriptors::raise_limit()
-        .map_err(|error| format!("cannot raise the limit of open files: {error}"))?;
+    descriptors::raise_limit().map_err(ServerError::Descriptors)?;
     let metrics = Arc::new(Metrics::default());
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);
     let current = Arc::new(Current::from_pointee(plan.snapshot));
     let guard = Guard::new(Arc::clone(&current), plan.upstream.clone(), Arc::clone(&metrics));
-    // SAFETY: nothing has started a thread yet; the reloader and the runtime below are the first.
-    let engine = unsafe { proxy::engine(guard) };
+    // The reloader and the runtime below are the first threads besides this one.
+    let engine = proxy::engine(guard);
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
     let mut files: Vec<SocketFile> = bound.filter_map(Bound::take_file).collect();
     let (mut offer, predecessor) =
-        plan.upgrade.map(|upgrade| (upgrade.offer, upgrade.predecessor)).unzip();
+        plan.handover.map(|handover| (handover.offer, handover.predecessor)).unzip();
     files.extend(offer.as_mut().and_then(Offer::take_file));
-    let sockets = files.iter().map(SocketFile::path);
     let threads = threads::Start {
         initial: plan.initial,
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
-        reach: plan.sandbox.then(|| {
-            let only = current.load().routes.is_none().then_some(&plan.upstream);
-            Reach::new(only, sockets)
+        sandbox: plan.sandbox.then(|| {
+            let connect = match current.load().routes {
+                Some(_) => Connect::Anywhere,
+                None => connect_to(&plan.upstream),
+            };
+            SandboxPolicy::new(connect, files.iter().map(SocketFile::path))
         }),
         main_outside: plan.command.is_some(),
     };
     let Threads { reloader, runtime, handshakes } = threads.start()?;
     let (stop, stopping) = watch::channel(false);
     let readiness = Arc::new(Readiness::default());
-    let service = Service::new(
-        current,
+    let connections = Connections::new(
+        Arc::clone(&current),
         Arc::clone(&metrics),
-        Arc::clone(&readiness),
         Arc::clone(&handshakes),
         stopping,
     );
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
+    let endpoints = Endpoints {
+        metrics: Arc::clone(&metrics),
+        current: Arc::clone(&current),
+        reload: reload.clone(),
+        readiness: Arc::clone(&readiness),
+    };
     let result = runtime.block_on(async {
-        let cannot = |error: std::io::Error| format!("cannot handle signals: {error}");
-        let mut signals = Signals::new(plan.command.is_some()).map_err(cannot)?;
+        let mut signals = Signals::new(plan.command.is_some()).map_err(ServerError::Signals)?;
         let mut child =
             Supervisor::new(plan.command, plan.upstream, Arc::clone(&readiness), metrics)
-                .map_err(cannot)?;
-        // The sockets listen: whoever asks from now on is answered.
+                .map_err(ServerError::Signals)?;
+        // The sockets listen already: whoever connects from now on is answered.
         if !child.has_command() {
             readiness.set(true);
         }
-        let mut accepting = service.start(listeners, &engine, &reload)?;
+        let mut accepting = listeners
+            .start(&connections, &current.load(), &engine, endpoints)
+            .map_err(ServerError::Listen)?;
         tokio::spawn(systemd::watchdog());
         if let Some(predecessor) = predecessor.flatten()
             && let Err(error) = predecessor.relieve(&mut files)
         {
-            tracing::warn!(err = %error, "The predecessor does not hear that it may end");
+            tracing::warn!(err = %error, "Failed to notify the predecessor");
         }
-        let ending = match child.start() {
-            Ok(()) => until_told(&mut signals, &mut child, &reload, offer.as_ref()).await,
-            Err(code) => Ending::Child(code),
+        let reason = match child.start() {
+            Ok(()) => wait_for_shutdown(&mut signals, &mut child, &reload, offer.as_ref()).await,
+            Err(code) => ShutdownReason::ChildEnded(code),
         };
         systemd::stopping();
-        if matches!(ending, Ending::Succeeded) {
+        if matches!(reason, ShutdownReason::Succeeded) {
             files.iter_mut().for_each(SocketFile::give_away);
         }
         accepting.shutdown().await;
         drop((files, offer));
-        // Nobody listens only when every connection is gone.
+        // A connection may be gone already, and with it the last receiver.
         let _ = stop.send(true);
-        let code = end(ending, service.connections(), &mut signals, &mut child, plan.grace_period);
+        let code =
+            shut_down(reason, connections.tasks(), &mut signals, &mut child, plan.grace_period);
         let code = code.await;
         tracing::info!("Stopped");
         Ok(code)
     });
-    // Whoever has not finished by now has had the grace period.
+    // A task that has not finished by now has had the grace period.
     handshakes.stop();
     runtime.shutdown_background();
     result
+}
+
+/// Returns the addresses that the threads of a guard with one upstream connect to.
+fn connect_to(upstream: &Upstream) -> Connect {
+    match upstream {
+        Upstream::Http { host, port } | Upstream::Https { host, port } => {
+            match host.parse::<std::net::IpAddr>() {
+                Ok(_) => Connect::Port(*port),
+                Err(_) => Connect::PortOfName(*port),
+            }
+        }
+        Upstream::Unix(_) | Upstream::Own => Connect::Nowhere,
+    }
 }

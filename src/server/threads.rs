@@ -1,86 +1,124 @@
 //! The threads besides the main one, each in its sandbox before it does anything.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::handshakes::Handshakes;
-use crate::metrics::Metrics;
-use crate::process::sandbox::{self, Landlock, Reach};
-use crate::process::threads::lower_priority;
-use crate::reload::{Initial, Reloader};
+use crate::connection::HandshakePool;
+use crate::observe::Metrics;
+use crate::os::priorities::lower_priority;
+use crate::os::sandbox::{self, Landlock, SandboxPolicy};
 use crate::snapshot::Current;
+use crate::snapshot::reload::{Initial, Reloader};
 
+/// The threads of a guard that serves.
 pub struct Threads {
+    /// Watches the configuration.
     pub reloader: Reloader,
+    /// Serves requests.
     pub runtime: Runtime,
-    pub handshakes: Arc<Handshakes>,
+    /// Computes TLS handshakes.
+    pub handshakes: Arc<HandshakePool>,
 }
 
-/// A handshake keeps a thread busy for most of a millisecond. On threads of their own, below those
-/// that serve, strangers that connect by the dozen hold up nobody whose connection is open.
-const HANDSHAKE_NICE: libc::c_int = 5;
+/// The nice value of handshake threads, below the threads that serve (see
+/// [`crate::connection::handshake_pool`]).
+const HANDSHAKE_NICE: i32 = 5;
 
-/// What the threads are started with.
+/// Everything that the threads are started with.
 pub struct Start {
+    /// The configuration files of the first load.
     pub initial: Initial,
+    /// The configuration in force.
     pub current: Arc<Current>,
+    /// The guard's own metrics.
     pub metrics: Arc<Metrics>,
     /// `None`: no sandbox.
-    pub reach: Option<Reach>,
+    pub sandbox: Option<SandboxPolicy>,
     /// Whether the main thread stays outside the sandbox, for the sake of the child it starts.
     pub main_outside: bool,
 }
 
+/// A reason why a thread cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The sandbox of the process cannot be entered.
+    #[error("cannot enter the sandbox: {0}")]
+    Sandbox(#[source] io::Error),
+    /// The operating system refuses a thread.
+    #[error("cannot start {what}: {cause}")]
+    Thread {
+        /// The thread.
+        what: &'static str,
+        /// The refusal.
+        #[source]
+        cause: io::Error,
+    },
+    /// The thread that starts the others has panicked.
+    #[error("cannot start threads")]
+    Panicked,
+}
+
 impl Start {
-    pub fn start(self) -> Result<Threads, String> {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// Returns the thread that cannot be started, with the reason.
+    pub fn start(self) -> Result<Threads, StartError> {
         if !self.main_outside {
             return self.start_from_here();
         }
-        // A thread that is gone afterwards: what it starts inherits its sandbox.
+        // Threads inherit the sandbox of the thread that starts them: one that ends right away takes
+        // it along instead of the main thread.
         std::thread::scope(|scope| scope.spawn(|| self.start_from_here()).join())
-            .map_err(|_| "cannot start threads".to_owned())?
+            .map_err(|_| StartError::Panicked)?
     }
 
-    fn start_from_here(self) -> Result<Threads, String> {
-        let Self { initial, current, metrics, reach, .. } = self;
-        match &reach {
-            Some(reach) => {
-                let landlock = sandbox::enter(reach)
-                    .map_err(|error| format!("cannot enter the sandbox: {error}"))?;
-                match landlock {
-                    Landlock::Enforced => tracing::info!(landlock = landlock.name(), "Sandbox"),
-                    Landlock::Partly | Landlock::Missing => {
-                        tracing::warn!(landlock = landlock.name(), "Sandbox");
-                    }
-                }
-            }
-            None => tracing::warn!("No sandbox, as told"),
-        }
-        let reloader = Reloader::start(initial, current, metrics)
-            .map_err(|error| format!("cannot start the reload thread: {error}"))?;
-        let serving = reach.clone();
+    fn start_from_here(self) -> Result<Threads, StartError> {
+        let Self { initial, current, metrics, sandbox, .. } = self;
+        enter_process_sandbox(sandbox.as_ref())?;
+        let thread = |what| move |cause| StartError::Thread { what, cause };
+        let reloader =
+            Reloader::start(initial, current, metrics).map_err(thread("the reload thread"))?;
+        let serving = sandbox.clone();
         let runtime = Builder::new_multi_thread()
-            .on_thread_start(move || enter(serving.as_ref()))
+            .on_thread_start(move || enter_network_sandbox(serving.as_ref()))
             .enable_all()
             .build()
-            .map_err(|error| format!("cannot start the runtime: {error}"))?;
-        let handshakes = Handshakes::start(runtime.handle(), move || {
+            .map_err(thread("the runtime"))?;
+        let handshakes = HandshakePool::start(runtime.handle(), move || {
             lower_priority(HANDSHAKE_NICE);
-            enter(reach.as_ref());
+            enter_network_sandbox(sandbox.as_ref());
         });
-        let handshakes =
-            handshakes.map_err(|error| format!("cannot start a handshake thread: {error}"))?;
+        let handshakes = handshakes.map_err(thread("a handshake thread"))?;
         Ok(Threads { reloader, runtime, handshakes })
     }
 }
 
-/// What a thread that talks to the network does first.
-fn enter(reach: Option<&Reach>) {
-    // The first layer holds either way.
-    if let Some(reach) = reach
-        && let Err(error) = sandbox::enter_network_thread(reach)
+/// Enters the sandbox of the whole process, and says how far the kernel goes along.
+fn enter_process_sandbox(policy: Option<&SandboxPolicy>) -> Result<(), StartError> {
+    let Some(policy) = policy else {
+        tracing::warn!("Sandbox disabled by --no-sandbox");
+        return Ok(());
+    };
+    let landlock = sandbox::enter(policy).map_err(StartError::Sandbox)?;
+    match landlock {
+        Landlock::Enforced => tracing::info!(landlock = landlock.name(), "Sandbox"),
+        Landlock::Partly | Landlock::Missing => {
+            tracing::warn!(landlock = landlock.name(), "Sandbox");
+        }
+    }
+    Ok(())
+}
+
+/// Enters the sandbox of a thread that talks to the network.
+fn enter_network_sandbox(policy: Option<&SandboxPolicy>) {
+    // The sandbox of the process holds either way.
+    if let Some(policy) = policy
+        && let Err(error) = sandbox::enter_network_thread(policy)
     {
-        tracing::error!(err = %error, "A thread cannot enter its sandbox");
+        tracing::error!(err = %error, "A thread failed to enter its sandbox");
     }
 }

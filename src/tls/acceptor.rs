@@ -9,8 +9,8 @@ use openssl::ssl::{
 };
 
 use super::client;
-use super::material::{Identity, Pair};
-use crate::config::{CipherSuite, ClientAuth, Curve, Tls, TlsVersion};
+use super::material::{CertifiedKey, ServerMaterial};
+use crate::config::{CipherSuite, ClientAuth, Curve, TlsConfig, TlsVersion};
 
 /// What Go's server offers for TLS 1.2, without the CBC suites it keeps for old browsers.
 const DEFAULT_TLS12: &str = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -64,14 +64,15 @@ impl Acceptor {
     /// `client_auth`: what the handshake asks for, which is less than what the file says where some
     /// requests need nothing.
     pub fn new(
-        tls: &Tls,
+        tls: &TlsConfig,
         client_auth: ClientAuth,
-        identity: &Identity,
+        identity: &ServerMaterial,
         http2: bool,
     ) -> Result<Self, AcceptorError> {
-        let terms = Terms { tls, client_auth, identity, http2, sessions: session_context()? };
-        let mut builder = terms.context(&identity.pair)?;
-        let names = Names::new(&terms)?;
+        let options =
+            ContextOptions { tls, client_auth, identity, http2, sessions: session_context()? };
+        let mut builder = options.context(&identity.pair)?;
+        let names = SniContexts::new(&options)?;
         // Also where there is one certificate: a session of TLS 1.2 keeps only a name that somebody
         // has taken note of.
         builder.set_servername_callback(move |ssl, _| names.choose(ssl));
@@ -85,16 +86,16 @@ impl Acceptor {
 
 /// What all contexts of an acceptor have in common: a connection that changes its context for the sake
 /// of another certificate takes over nearly everything else of it, too.
-struct Terms<'a> {
-    tls: &'a Tls,
+struct ContextOptions<'a> {
+    tls: &'a TlsConfig,
     client_auth: ClientAuth,
-    identity: &'a Identity,
+    identity: &'a ServerMaterial,
     http2: bool,
     sessions: [u8; SESSION_CONTEXT_LEN],
 }
 
-impl Terms<'_> {
-    fn context(&self, pair: &Pair) -> Result<SslContextBuilder, AcceptorError> {
+impl ContextOptions<'_> {
+    fn context(&self, pair: &CertifiedKey) -> Result<SslContextBuilder, AcceptorError> {
         let mut builder = SslContext::builder(SslMethod::tls_server()).at("cert_file")?;
         set_modes(&mut builder);
         set_identity(&mut builder, pair)?;
@@ -131,22 +132,22 @@ fn set_modes(builder: &mut SslContextBuilder) {
 }
 
 /// Which certificate is for which name.
-struct Names {
+struct SniContexts {
     /// Of the certificate that all others get.
     own: Vec<String>,
     others: HashMap<String, SslContext>,
 }
 
-impl Names {
-    fn new(terms: &Terms<'_>) -> Result<Self, AcceptorError> {
+impl SniContexts {
+    fn new(options: &ContextOptions<'_>) -> Result<Self, AcceptorError> {
         let mut others = HashMap::new();
-        for pair in &terms.identity.others {
-            let context = terms.context(pair)?.build();
+        for pair in &options.identity.others {
+            let context = options.context(pair)?.build();
             for name in pair.names() {
                 others.entry(name).or_insert_with(|| context.clone());
             }
         }
-        Ok(Self { own: terms.identity.pair.names(), others })
+        Ok(Self { own: options.identity.pair.names(), others })
     }
 
     fn choose(&self, ssl: &mut SslRef) -> Result<(), SniError> {
@@ -167,7 +168,7 @@ impl Names {
     }
 }
 
-fn set_identity(builder: &mut SslContextBuilder, pair: &Pair) -> Result<(), AcceptorError> {
+fn set_identity(builder: &mut SslContextBuilder, pair: &CertifiedKey) -> Result<(), AcceptorError> {
     builder.set_certificate(&pair.leaf).at("cert_file")?;
     for certificate in &pair.chain {
         builder.add_extra_chain_cert(certificate.clone()).at("cert_file")?;
@@ -176,7 +177,7 @@ fn set_identity(builder: &mut SslContextBuilder, pair: &Pair) -> Result<(), Acce
     builder.check_private_key().at("key_file")
 }
 
-fn set_versions(builder: &mut SslContextBuilder, tls: &Tls) -> Result<(), AcceptorError> {
+fn set_versions(builder: &mut SslContextBuilder, tls: &TlsConfig) -> Result<(), AcceptorError> {
     // A list of TLS 1.3 suites alone leaves nothing for TLS 1.2, as in Go.
     let min = if only_tls13_suites(&tls.cipher_suites) {
         tls.min_version.max(TlsVersion::Tls13)
@@ -203,7 +204,7 @@ fn openssl_version(version: TlsVersion) -> SslVersion {
     }
 }
 
-fn set_ciphers(builder: &mut SslContextBuilder, tls: &Tls) -> Result<(), AcceptorError> {
+fn set_ciphers(builder: &mut SslContextBuilder, tls: &TlsConfig) -> Result<(), AcceptorError> {
     let listed: Vec<&str> = tls
         .cipher_suites
         .iter()

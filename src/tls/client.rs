@@ -12,15 +12,15 @@ use openssl::x509::{
     GeneralNameRef, X509, X509NameEntryRef, X509Ref, X509StoreContextRef, X509VerifyResult,
 };
 
-use super::material::Identity;
-use crate::config::{ClientAuth, Tls};
+use super::material::ServerMaterial;
+use crate::config::{ClientAuth, TlsConfig};
 
 /// Set up verification by the exporter-toolkit's rules; Go's constants are named in the match.
 pub fn configure(
     builder: &mut SslContextBuilder,
-    tls: &Tls,
+    tls: &TlsConfig,
     client_auth: ClientAuth,
-    identity: &Identity,
+    identity: &ServerMaterial,
 ) -> Result<(), ErrorStack> {
     let (mode, verified) = match client_auth {
         ClientAuth::None => return Ok(()),

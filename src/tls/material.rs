@@ -9,22 +9,22 @@ use openssl::x509::{X509, X509Ref};
 use sha2::{Digest, Sha256};
 
 use crate::config::routes::UpstreamTls;
-use crate::config::{Certificate, Findings, Material, Severity, Tls, TlsVersion};
+use crate::config::{Findings, PemMaterial, Severity, SniCertificate, TlsConfig, TlsVersion};
 
 /// A certificate that ends this soon should have been renewed: Let's Encrypt's renew with 30 days
 /// left, Kubernetes' cert-manager with a third of the lifetime.
 const EXPIRES_SOON_DAYS: u32 = 14;
 
 /// A certificate and its key.
-pub struct Pair {
+pub struct CertifiedKey {
     pub leaf: X509,
     /// Sent after the leaf, in the order of the file.
     pub chain: Vec<X509>,
     pub key: PKey<Private>,
 }
 
-impl Pair {
-    fn read(cert: &Material, key: &Material, findings: &mut Findings) -> Option<Self> {
+impl CertifiedKey {
+    fn read(cert: &PemMaterial, key: &PemMaterial, findings: &mut Findings) -> Option<Self> {
         let certificates = certificates(cert, findings);
         let private_key = private_key(key, findings);
         let (leaf, chain) = certificates?;
@@ -45,18 +45,18 @@ impl Pair {
 }
 
 /// The server's certificates and keys, and the CAs for clients.
-pub struct Identity {
-    pub pair: Pair,
+pub struct ServerMaterial {
+    pub pair: CertifiedKey,
     /// For clients that ask for one of their names.
-    pub others: Vec<Pair>,
+    pub others: Vec<CertifiedKey>,
     pub client_cas: Vec<X509>,
 }
 
-impl Identity {
+impl ServerMaterial {
     /// `None` when there is an error among the findings.
-    pub fn read(tls: &Tls, findings: &mut Findings) -> Option<Self> {
-        let pair = Pair::read(&tls.cert, &tls.key, findings);
-        let others: Vec<Option<Pair>> =
+    pub fn read(tls: &TlsConfig, findings: &mut Findings) -> Option<Self> {
+        let pair = CertifiedKey::read(&tls.cert, &tls.key, findings);
+        let others: Vec<Option<CertifiedKey>> =
             tls.certificates.iter().map(|other| Self::other(other, findings)).collect();
         let client_cas = match &tls.client_ca {
             None => Some(Vec::new()),
@@ -69,8 +69,8 @@ impl Identity {
         Some(Self { pair, others, client_cas: client_cas? })
     }
 
-    fn other(certificate: &Certificate, findings: &mut Findings) -> Option<Pair> {
-        let pair = Pair::read(&certificate.cert, &certificate.key, findings)?;
+    fn other(certificate: &SniCertificate, findings: &mut Findings) -> Option<CertifiedKey> {
+        let pair = CertifiedKey::read(&certificate.cert, &certificate.key, findings)?;
         warn_about_leaf(&certificate.cert, &pair.leaf, findings);
         if pair.names().is_empty() {
             let message = "the certificate has no DNS name that a client could ask for";
@@ -87,7 +87,7 @@ impl Identity {
 }
 
 /// Who an exporter with TLS has to be, and who the guard is to it.
-pub struct UpstreamIdentity {
+pub struct UpstreamMaterial {
     pub ca: Vec<X509>,
     /// With what leads to its CA after it.
     pub client: Option<(Vec<X509>, PKey<Private>)>,
@@ -95,7 +95,7 @@ pub struct UpstreamIdentity {
     pub digest: u64,
 }
 
-impl UpstreamIdentity {
+impl UpstreamMaterial {
     /// `None` when there is an error among the findings.
     pub fn read(tls: &UpstreamTls, findings: &mut Findings) -> Option<Self> {
         let ca = X509::stack_from_pem(&tls.ca.pem).unwrap_or_default();
@@ -116,7 +116,8 @@ impl UpstreamIdentity {
         if let Some((cert, key_material)) = &tls.client {
             hasher.update(&*cert.pem);
             hasher.update(&*key_material.pem);
-            let Pair { leaf, chain, key } = Pair::read(cert, key_material, findings)?;
+            let CertifiedKey { leaf, chain, key } =
+                CertifiedKey::read(cert, key_material, findings)?;
             client = Some(([vec![leaf], chain].concat(), key));
         }
         let digest: [u8; 32] = hasher.finalize().into();
@@ -125,22 +126,22 @@ impl UpstreamIdentity {
     }
 }
 
-fn error(material: &Material, message: &str, findings: &mut Findings) {
+fn error(material: &PemMaterial, message: &str, findings: &mut Findings) {
     report(material, Severity::Error, message, findings);
 }
 
-fn warn(material: &Material, message: &str, findings: &mut Findings) {
+fn warn(material: &PemMaterial, message: &str, findings: &mut Findings) {
     report(material, Severity::Warning, message, findings);
 }
 
-fn report(material: &Material, severity: Severity, message: &str, findings: &mut Findings) {
+fn report(material: &PemMaterial, severity: Severity, message: &str, findings: &mut Findings) {
     let file =
         material.file.as_ref().map(|file| format!(" {}:", file.display())).unwrap_or_default();
     let message = format!("{}:{file} {message}", material.place);
     findings.push(&material.path, severity, message);
 }
 
-fn certificates(material: &Material, findings: &mut Findings) -> Option<(X509, Vec<X509>)> {
+fn certificates(material: &PemMaterial, findings: &mut Findings) -> Option<(X509, Vec<X509>)> {
     let mut chain = match X509::stack_from_pem(&material.pem) {
         Ok(chain) => chain,
         Err(_) => {
@@ -157,7 +158,7 @@ fn certificates(material: &Material, findings: &mut Findings) -> Option<(X509, V
 }
 
 /// PKCS#1, PKCS#8 and SEC1, RSA, ECDSA and Ed25519, as Go's `tls.X509KeyPair`.
-fn private_key(material: &Material, findings: &mut Findings) -> Option<PKey<Private>> {
+fn private_key(material: &PemMaterial, findings: &mut Findings) -> Option<PKey<Private>> {
     warn_about_key_file(material, findings);
     // Without a callback OpenSSL would ask for the passphrase on the terminal.
     let mut encrypted = false;
@@ -177,7 +178,7 @@ fn private_key(material: &Material, findings: &mut Findings) -> Option<PKey<Priv
     None
 }
 
-fn warn_about_key_file(material: &Material, findings: &mut Findings) {
+fn warn_about_key_file(material: &PemMaterial, findings: &mut Findings) {
     const OTHERS: u32 = 0o007;
     let Some(file) = &material.file else { return };
     let readable =
@@ -188,7 +189,7 @@ fn warn_about_key_file(material: &Material, findings: &mut Findings) {
 }
 
 /// Go takes the certificates that parse and refuses a file without any.
-fn client_cas(material: &Material, findings: &mut Findings) -> Option<Vec<X509>> {
+fn client_cas(material: &PemMaterial, findings: &mut Findings) -> Option<Vec<X509>> {
     let cas = X509::stack_from_pem(&material.pem).unwrap_or_default();
     if cas.is_empty() {
         error(material, "no PEM certificate in it that could verify clients", findings);
@@ -212,7 +213,7 @@ fn is_ca(certificate: &X509) -> bool {
     certificate.to_text().is_ok_and(|text| String::from_utf8_lossy(&text).contains("CA:TRUE"))
 }
 
-fn warn_about_leaf(material: &Material, leaf: &X509Ref, findings: &mut Findings) {
+fn warn_about_leaf(material: &PemMaterial, leaf: &X509Ref, findings: &mut Findings) {
     if is_past(leaf.not_after()) {
         let message = format!("the certificate expired on {}", leaf.not_after());
         warn(material, &message, findings);
@@ -239,7 +240,7 @@ fn is_past(time: &Asn1TimeRef) -> bool {
 }
 
 /// Settings that cannot work with this certificate, or that mean less than they seem to.
-fn warn_about_rules(tls: &Tls, leaf: &X509Ref, findings: &mut Findings) {
+fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
     if tls.client_auth.verifies() && tls.client_ca.is_none() {
         let message = format!(
             "{}.client_auth_type: without client_ca_file every certificate of the system's public \

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{Upstream, UpstreamPool};
+use super::Endpoint;
+use crate::config::Upstream;
 
 /// Between two attempts to connect to a replica that is down.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Try until it accepts connections, or until no configuration has it any more. Nothing is asked
 /// of replicas that are up.
-pub async fn watch(pool: Weak<UpstreamPool>) {
+pub async fn watch(pool: Weak<Endpoint>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
@@ -27,7 +28,7 @@ pub async fn watch(pool: Weak<UpstreamPool>) {
     }
 }
 
-async fn accepts(pool: &Arc<UpstreamPool>) -> bool {
+async fn accepts(pool: &Arc<Endpoint>) -> bool {
     match pool.upstream() {
         Upstream::Http { host, port } | Upstream::Https { host, port } => {
             TcpStream::connect((host.as_str(), *port)).await.is_ok()

@@ -1,14 +1,14 @@
-//! The exporters: where they are, how long they may take, and what may be forwarded to them.
+//! The exporters: how they are reached, how long they may take, and what may be forwarded to them.
 
-mod address;
+mod endpoint;
 mod health;
-mod pool;
+mod probe;
 mod replicas;
 mod timeouts;
 mod tls;
 
-pub use address::Upstream;
-pub use pool::UpstreamPool;
+pub use endpoint::Endpoint;
+pub use probe::Readiness;
 pub use replicas::{Choice, Replicas};
 pub use timeouts::{SCRAPE_TIMEOUT, Timeouts};
 pub use tls::ClientTls;

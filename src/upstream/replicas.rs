@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 
-use super::{ClientTls, Timeouts, Upstream, UpstreamPool};
+use super::{ClientTls, Endpoint, Timeouts};
 use crate::auth::Permit;
+use crate::config::Upstream;
 
 /// One of [`Replicas`], and one of its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Choice {
 }
 
 /// In the order of preference.
-pub struct Replicas(Vec<Arc<UpstreamPool>>);
+pub struct Replicas(Vec<Arc<Endpoint>>);
 
 impl Replicas {
     /// Those that were there before are the same ones.
@@ -25,11 +26,11 @@ impl Replicas {
         before: Option<&Self>,
     ) -> Self {
         let pool = |upstream: &Upstream| {
-            let is_same = |pool: &&Arc<UpstreamPool>| pool.is(upstream, tls.map(Arc::as_ref));
+            let is_same = |pool: &&Arc<Endpoint>| pool.is(upstream, tls.map(Arc::as_ref));
             let known = before.and_then(|before| before.0.iter().find(is_same));
             known
                 .cloned()
-                .unwrap_or_else(|| Arc::new(UpstreamPool::new(upstream.clone(), tls.cloned())))
+                .unwrap_or_else(|| Arc::new(Endpoint::new(upstream.clone(), tls.cloned())))
         };
         Self(upstreams.iter().map(pool).collect())
     }
@@ -44,7 +45,7 @@ impl Replicas {
         self.0.iter().any(|pool| *pool.upstream() == Upstream::Own)
     }
 
-    pub fn pool(&self, choice: Choice) -> Option<&Arc<UpstreamPool>> {
+    pub fn pool(&self, choice: Choice) -> Option<&Arc<Endpoint>> {
         self.0.get(choice.pool)
     }
 
@@ -86,7 +87,7 @@ impl Replicas {
         if self.0.len() > 1
             && let Some(pool) = self.pool(choice)
         {
-            UpstreamPool::down(pool);
+            Endpoint::down(pool);
         }
     }
 }

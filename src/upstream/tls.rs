@@ -7,7 +7,7 @@ use openssl::x509::X509;
 use pingora::prelude::HttpPeer;
 use pingora::utils::tls::CertKey;
 
-use crate::tls::material::UpstreamIdentity;
+use crate::tls::material::UpstreamMaterial;
 
 /// What the connections of a route have in common.
 pub struct ClientTls {
@@ -25,7 +25,7 @@ impl PartialEq for ClientTls {
 }
 
 impl ClientTls {
-    pub fn new(identity: &UpstreamIdentity, server_name: Option<&str>) -> Self {
+    pub fn new(identity: &UpstreamMaterial, server_name: Option<&str>) -> Self {
         let pair = identity.client.clone();
         Self {
             ca: Arc::new(identity.ca.clone().into_boxed_slice()),

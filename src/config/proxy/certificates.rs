@@ -2,19 +2,19 @@
 //! asks for (SNI, RFC 6066 section 3).
 
 use super::files::Files;
-use crate::config::Material;
+use crate::config::PemMaterial;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node};
-use crate::config::sources::Sources;
+use crate::config::sources::ConfigFiles;
 use crate::config::tls::Outcome;
 
 const KEYS: [&str; 2] = ["cert_file", "key_file"];
 
 /// Read, not yet parsed. Its names are those of the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    pub cert: Material,
-    pub key: Material,
+pub struct SniCertificate {
+    pub cert: PemMaterial,
+    pub key: PemMaterial,
 }
 
 /// `tls`: what they are certificates of.
@@ -22,9 +22,9 @@ pub fn validate(
     node: Option<&Node>,
     tls: &Outcome,
     place: &str,
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
-) -> Vec<Certificate> {
+) -> Vec<SniCertificate> {
     let Some(node) = node else { return Vec::new() };
     if tls.is_off() {
         problems.error(node, format!("{place}: without tls_server_config there is no TLS"));
@@ -44,7 +44,7 @@ pub fn validate(
         let mut files = Files { section: &section, place, sources, problems };
         let pair = (files.read("cert_file"), files.read("key_file"));
         if let (Some(cert), Some(key)) = pair {
-            certificates.push(Certificate { cert, key });
+            certificates.push(SniCertificate { cert, key });
         }
     }
     certificates

@@ -3,8 +3,8 @@
 use super::{Others, certificates};
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node};
-use crate::config::sources::Sources;
-use crate::config::tls::{Outcome, Tls};
+use crate::config::sources::ConfigFiles;
+use crate::config::tls::{Outcome, TlsConfig};
 
 const PLACE: &str = "proxy.listeners";
 const KEYS: [&str; 3] = ["listen_address", "tls_server_config", "certificates"];
@@ -13,7 +13,7 @@ const KEYS: [&str; 3] = ["listen_address", "tls_server_config", "certificates"];
 pub fn validate(
     node: &Node,
     others: &Others<'_>,
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
 ) -> Vec<(String, Outcome)> {
     let Kind::Sequence(items) = &node.kind else {
@@ -35,7 +35,7 @@ pub fn validate(
 fn listener(
     node: &Node,
     others: &Others<'_>,
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
 ) -> Option<(String, Outcome)> {
     let section = node.section(PLACE, &KEYS, problems);
@@ -52,7 +52,8 @@ fn listener(
         let message = "missing; without TLS write `tls_server_config: {}`";
         problems.error(node, format!("{}: {message}", place("tls_server_config")));
     }
-    let tls = Tls::validate(tls_node, &place("tls_server_config"), others.http2, sources, problems);
+    let tls =
+        TlsConfig::validate(tls_node, &place("tls_server_config"), others.http2, sources, problems);
     if tls.is_off() && tls_node.is_some_and(|node| !node.is_empty_map()) {
         let message = "nothing in it turns TLS on; name cert_file and key_file, or write \
                        `tls_server_config: {}`";

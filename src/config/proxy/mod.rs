@@ -12,17 +12,17 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-pub use certificates::Certificate;
+pub use certificates::SniCertificate;
 pub use limits::Limits;
 pub use proxy_protocol::ProxyProtocol;
-pub use routes::Route;
+pub use routes::RouteConfig;
 pub use tokens::{Token, TokenHash};
 
 use super::findings::Problems;
 use super::node::{Node, Section};
 use super::per_listener::PerListener;
-use super::sources::Sources;
-use super::tls::{ClientAuth, Outcome, Tls};
+use super::sources::ConfigFiles;
+use super::tls::{ClientAuth, Outcome, TlsConfig};
 use super::users::User;
 
 const KEYS: [&str; 9] = [
@@ -52,7 +52,7 @@ pub struct Proxy {
     pub proxy_protocol: Vec<ProxyProtocol>,
     pub tokens: Vec<Token>,
     /// `None`: everything goes to `--upstream`.
-    pub routes: Option<Vec<Route>>,
+    pub routes: Option<Vec<RouteConfig>>,
 }
 
 impl Proxy {
@@ -61,9 +61,9 @@ impl Proxy {
         node: Option<&Node>,
         tls: Outcome,
         others: &Others<'_>,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
-    ) -> (Self, PerListener<Option<Tls>>) {
+    ) -> (Self, PerListener<Option<TlsConfig>>) {
         let Some(node) = node else {
             return (Self::default(), PerListener::same(tls.into_option()));
         };
@@ -87,7 +87,7 @@ impl Proxy {
         section: &Section<'_>,
         client_auth: &PerListener<ClientAuth>,
         others: &Others<'_>,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) -> Self {
         let tokens = tokens::validate(section, sources, problems);
@@ -129,7 +129,7 @@ impl Proxy {
     }
 
     /// None where everything goes to `--upstream`.
-    pub fn routes(&self) -> &[Route] {
+    pub fn routes(&self) -> &[RouteConfig] {
         self.routes.as_deref().unwrap_or_default()
     }
 
@@ -137,8 +137,8 @@ impl Proxy {
     pub fn has_public_paths(&self, is_there: impl Fn(&String) -> bool) -> bool {
         let is_reached =
             |listeners: &[String]| listeners.is_empty() || listeners.iter().any(&is_there);
-        let of_route = |route: &Route| {
-            !route.terms.public_paths.is_empty() && is_reached(&route.terms.listeners)
+        let of_route = |route: &RouteConfig| {
+            !route.policy.public_paths.is_empty() && is_reached(&route.policy.listeners)
         };
         !self.public_paths.is_empty() || self.routes().iter().any(of_route)
     }

@@ -6,7 +6,7 @@ use crate::config::file::File;
 use crate::config::findings::Problems;
 use crate::config::node::{Node, Section};
 use crate::config::secret::presentable;
-use crate::config::sources::Sources;
+use crate::config::sources::ConfigFiles;
 use crate::config::users::PasswordHash;
 
 const SHA256: &str = "sha256:";
@@ -38,7 +38,7 @@ impl fmt::Debug for Token {
 
 pub fn validate(
     section: &Section<'_>,
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
 ) -> Vec<Token> {
     let place = "proxy.tokens";
@@ -78,7 +78,12 @@ pub fn validate(
 }
 
 /// The same mapping in a file of its own.
-fn from_file(node: &Node, tokens: &mut Vec<Token>, sources: &mut Sources, problems: &mut Problems) {
+fn from_file(
+    node: &Node,
+    tokens: &mut Vec<Token>,
+    sources: &mut ConfigFiles,
+    problems: &mut Problems,
+) {
     let place = "proxy.tokens_file";
     let Some(name) = node.string(place, problems) else { return };
     let path = sources.directory().join(name);

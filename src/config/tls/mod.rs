@@ -10,18 +10,18 @@ pub use self::names::{CipherSuite, ClientAuth, ClientCertificate, Curve, TlsVers
 use super::document::NodePath;
 use super::findings::Problems;
 use super::node::{Node, Section};
-use super::proxy::Certificate;
+use super::proxy::SniCertificate;
 use super::secret::{Secret, is_pem, presentable};
-use super::sources::Sources;
+use super::sources::ConfigFiles;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+pub struct TlsConfig {
     /// Where the file has it, for messages.
     pub place: String,
-    pub cert: Material,
-    pub key: Material,
+    pub cert: PemMaterial,
+    pub key: PemMaterial,
     pub client_auth: ClientAuth,
-    pub client_ca: Option<Material>,
+    pub client_ca: Option<PemMaterial>,
     /// Where `client_auth_type` stands, for findings about client verification.
     pub client_auth_path: NodePath,
     /// Empty: every name passes.
@@ -35,14 +35,14 @@ pub struct Tls {
     /// Empty: the default.
     pub curves: Vec<Curve>,
     /// Beside `cert`, for clients that ask for one of their names.
-    pub certificates: Vec<Certificate>,
+    pub certificates: Vec<SniCertificate>,
     /// The keys that the file has, be they empty.
     pub declared: Vec<&'static str>,
 }
 
 /// PEM text and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Material {
+pub struct PemMaterial {
     pub pem: Secret,
     /// `None`: inline.
     pub file: Option<PathBuf>,
@@ -55,7 +55,7 @@ pub struct Material {
 pub(in crate::config) enum Outcome {
     /// Nothing that turns TLS on is set.
     Off,
-    On(Box<Tls>),
+    On(Box<TlsConfig>),
     Broken,
 }
 
@@ -74,14 +74,14 @@ impl Outcome {
     }
 
     /// Beside its own. Where TLS is off they are in vain, and somebody has said so.
-    pub fn with_certificates(mut self, certificates: Vec<Certificate>) -> Self {
+    pub fn with_certificates(mut self, certificates: Vec<SniCertificate>) -> Self {
         if let Self::On(tls) = &mut self {
             tls.certificates = certificates;
         }
         self
     }
 
-    pub fn into_option(self) -> Option<Tls> {
+    pub fn into_option(self) -> Option<TlsConfig> {
         match self {
             Self::On(tls) => Some(*tls),
             Self::Off | Self::Broken => None,
@@ -111,18 +111,18 @@ const CLIENT_AUTH_TYPES: &str = "NoClientCert, RequestClientCert, RequireAnyClie
 /// A certificate, key or CA as far as it could be read.
 enum Read {
     Absent,
-    Given(Material),
+    Given(PemMaterial),
     /// Already reported.
     Broken,
 }
 
-impl Tls {
+impl TlsConfig {
     /// `name`: of the section, for messages.
     pub(in crate::config) fn validate(
         node: Option<&Node>,
         name: &str,
         http2: bool,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) -> Outcome {
         let Some(node) = node else { return Outcome::Off };
@@ -197,7 +197,7 @@ struct Reader<'n, 'm> {
     /// Of the section, for messages.
     name: &'m str,
     section: Section<'n>,
-    sources: &'m mut Sources,
+    sources: &'m mut ConfigFiles,
     problems: &'m mut Problems,
 }
 
@@ -236,7 +236,7 @@ impl<'n> Reader<'n, '_> {
             }
             let path = self.sources.directory().join(name);
             return match self.sources.read(&path) {
-                Ok(pem) => Read::Given(Material {
+                Ok(pem) => Read::Given(PemMaterial {
                     pem,
                     file: Some(path),
                     place: self.place(file),
@@ -249,7 +249,7 @@ impl<'n> Reader<'n, '_> {
             };
         }
         match from_text {
-            Some((node, pem)) => Read::Given(Material {
+            Some((node, pem)) => Read::Given(PemMaterial {
                 pem: Secret::new(pem.as_bytes().to_vec()),
                 file: None,
                 place: self.place(inline),

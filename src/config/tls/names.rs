@@ -34,7 +34,7 @@ impl ClientAuth {
     }
 
     /// What every client that gets through has shown.
-    pub fn certificate(self) -> ClientCertificate {
+    pub fn required_level(self) -> ClientCertificate {
         match self {
             Self::None | Self::Request | Self::VerifyIfGiven => ClientCertificate::Optional,
             Self::RequireAny => ClientCertificate::Any,
@@ -43,7 +43,7 @@ impl ClientAuth {
     }
 
     /// The same without insisting, for listeners on which some requests need no certificate.
-    pub fn asking(self) -> Self {
+    pub fn without_requirement(self) -> Self {
         match self {
             Self::RequireAny => Self::Request,
             Self::RequireAndVerify => Self::VerifyIfGiven,
@@ -52,7 +52,7 @@ impl ClientAuth {
     }
 
     /// What a client that has a certificate has shown.
-    pub fn given(self) -> ClientCertificate {
+    pub fn presented_level(self) -> ClientCertificate {
         if self.verifies() { ClientCertificate::Verified } else { ClientCertificate::Any }
     }
 

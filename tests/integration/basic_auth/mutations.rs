@@ -6,9 +6,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
-use exporter_guard::auth::{self, Credentials, Denial, Origin, Users, Verifier};
+use exporter_guard::auth::{self, Credentials, Origin, Refusal, Users, Verifier};
 use exporter_guard::config;
-use exporter_guard::source::Source;
+use exporter_guard::config::ClientNetwork;
 
 use crate::fuzz_seeds::reference;
 use crate::support::guard::hash;
@@ -21,7 +21,7 @@ const MUTATIONS: usize = 1_000_000;
 const WRONG_CHECKED: usize = 3_000;
 
 /// One that never has to wait.
-const LOCAL: Origin = Origin { source: Source::Local, max_failures: u32::MAX };
+const LOCAL: Origin = Origin { source: ClientNetwork::Local, max_failures: u32::MAX };
 
 /// Longer than the 72 bytes that bcrypt reads.
 const LONG: &str =
@@ -99,8 +99,8 @@ impl Trial {
                 let verdict = model(&headers);
                 match verdict {
                     Ok(()) => outcome.admitted += 1,
-                    Err(Denial::NoCredentials) => outcome.absent += 1,
-                    Err(Denial::Malformed) => outcome.malformed += 1,
+                    Err(Refusal::NoCredentials) => outcome.absent += 1,
+                    Err(Refusal::Malformed) => outcome.malformed += 1,
                     Err(_) => {
                         outcome.wrong += 1;
                         let pair = reference::parse(headers[0]).expect("was read");
@@ -127,17 +127,17 @@ fn read(header: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Exactly one header, a known user, and the password as bcrypt sees it.
-fn model(headers: &[&[u8]]) -> Result<(), Denial> {
+fn model(headers: &[&[u8]]) -> Result<(), Refusal> {
     let header = match headers {
-        [] => return Err(Denial::NoCredentials),
+        [] => return Err(Refusal::NoCredentials),
         [header] => header,
-        _ => return Err(Denial::Malformed),
+        _ => return Err(Refusal::Malformed),
     };
-    let (user, password) = reference::parse(header).ok_or(Denial::Malformed)?;
+    let (user, password) = reference::parse(header).ok_or(Refusal::Malformed)?;
     let is_right = USERS.iter().any(|(name, right, _)| {
         name.as_bytes() == user && reference::same_password(right.as_bytes(), &password)
     });
-    if is_right { Ok(()) } else { Err(Denial::WrongCredentials) }
+    if is_right { Ok(()) } else { Err(Refusal::WrongCredentials) }
 }
 
 fn shown(headers: &[&[u8]]) -> String {

@@ -4,8 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 
-use exporter_guard::process::sandbox::{self, Landlock, Reach};
-use exporter_guard::upstream::Upstream;
+use exporter_guard::os::sandbox::{self, Connect, Landlock, SandboxPolicy};
 
 use crate::support::*;
 
@@ -64,7 +63,9 @@ fn with_a_child_only_the_main_thread_is_outside() {
 #[test]
 fn it_can_be_turned_off() {
     let guard = GuardBuilder::new().config("").arg("--no-sandbox").start();
-    guard.wait_log("a warning", |line| logfmt::field(line, "msg") == "No sandbox, as told");
+    guard.wait_log("a warning", |line| {
+        logfmt::field(line, "msg") == "Sandbox disabled by --no-sandbox"
+    });
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
 
@@ -80,12 +81,14 @@ fn the_kernel_holds_threads_to_it() {
     let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
     let (exporter, other) = (listen(), listen());
     let [exporter_address, other_address] = [&exporter, &other].map(|l| l.local_addr().unwrap());
-    let upstream: Upstream = format!("http://{exporter_address}").parse().unwrap();
     let inside = move || {
         let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
         let socket = sockets.join("listen");
-        let reach = Reach::new(Some(&upstream), std::iter::once(socket.as_path()));
-        assert_eq!(sandbox::enter(&reach).unwrap(), Landlock::Enforced, "this kernel is too old");
+        let policy = SandboxPolicy::new(
+            Connect::Port(exporter_address.port()),
+            std::iter::once(socket.as_path()),
+        );
+        assert_eq!(sandbox::enter(&policy).unwrap(), Landlock::Enforced, "this kernel is too old");
         // Files can be read, not written, not removed; the network is the exporter.
         assert_eq!(fs::read_to_string(&file).unwrap(), "content");
         assert!(fs::write(&file, "").is_err_and(denied));
@@ -95,7 +98,7 @@ fn the_kernel_holds_threads_to_it() {
         assert!(TcpStream::connect(other_address).is_err_and(denied));
         assert!(TcpStream::connect(exporter_address).is_ok());
         // Threads of the network cannot even read.
-        sandbox::enter_network_thread(&reach).unwrap();
+        sandbox::enter_network_thread(&policy).unwrap();
         assert!(fs::read(&file).is_err_and(denied));
         assert!(fs::read("/etc/passwd").is_err_and(denied));
         assert!(fs::read_dir("/").is_err_and(denied));

@@ -16,7 +16,7 @@ const KEYS: [&str; 6] = ["any_client", "any_user", "users", "tokens", "client_na
 const UNIX: &str = "unix";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessRules {
     pub rules: Vec<Rule>,
 }
 
@@ -33,12 +33,12 @@ pub struct Rule {
     /// Of a verified client certificate: one of its SANs, or `cn:` and its common name.
     pub client_names: Option<Vec<String>>,
     pub networks: Option<Vec<Network>>,
-    pub declared: Declared,
+    pub declared: DeclaredConditions,
 }
 
 /// Which conditions the file has, be they empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Declared {
+pub struct DeclaredConditions {
     pub any_user: bool,
     pub client_names: bool,
     pub networks: bool,
@@ -79,7 +79,7 @@ impl std::fmt::Display for Network {
     }
 }
 
-impl Access {
+impl AccessRules {
     pub(super) fn validate(
         node: Option<&Node>,
         route: &Node,

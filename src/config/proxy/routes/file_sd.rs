@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    Collected, Known, METRICS, NAME, Pattern, Place, Prefix, Route, Terms, declared, is_label,
-    is_name, labels, prefix, terms,
+    Collected, Known, METRICS, NAME, Pattern, Place, Prefix, RouteConfig, RoutePolicy, declared,
+    is_label, is_name, labels, policy, prefix,
 };
+use crate::config::Upstream;
 use crate::config::document::NodePath;
 use crate::config::file::File;
 use crate::config::file_pattern::FilePattern;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node, Section};
-use crate::config::sources::Sources;
-use crate::upstream::Upstream;
+use crate::config::sources::ConfigFiles;
 
 const PLACE: &str = "proxy.file_sd_configs";
 
-/// Beside those of the terms.
+/// Beside those of the policy.
 const KEYS: [&str; 4] = ["files", "name", "path", "labels"];
 
 /// Labels that are instructions: Prometheus's own, and one of ours.
@@ -48,7 +48,7 @@ struct Template {
     prefix: Prefix,
     labels: BTreeMap<String, String>,
     declared: Vec<&'static str>,
-    terms: Arc<Terms>,
+    policy: Arc<RoutePolicy>,
 }
 
 impl Collected {
@@ -57,7 +57,7 @@ impl Collected {
         &mut self,
         node: &Node,
         known: &Known<'_>,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) {
         let Kind::Sequence(items) = &node.kind else {
@@ -73,10 +73,10 @@ impl Collected {
         &mut self,
         node: &Node,
         known: &Known<'_>,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) {
-        let section = node.section(PLACE, &[&KEYS[..], &terms::KEYS].concat(), problems);
+        let section = node.section(PLACE, &[&KEYS[..], &policy::KEYS].concat(), problems);
         let mut found: Vec<(File, Vec<Target>)> = Vec::new();
         for mut file in files(node, &section, sources, problems) {
             let targets = targets(&file.root, &mut file.problems);
@@ -111,7 +111,7 @@ impl Collected {
 fn files(
     node: &Node,
     section: &Section<'_>,
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
 ) -> Vec<File> {
     let place = format!("{PLACE}.files");
@@ -150,11 +150,11 @@ impl Template {
         section: &Section<'_>,
         upstreams: &[Upstream],
         known: &Known<'_>,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) -> Self {
-        let entry = terms::Entry { node, section, place: PLACE, upstreams_vary: true };
-        let terms = Terms::read(&entry, upstreams, known, sources, problems);
+        let entry = policy::Entry { node, section, place: PLACE, upstreams_vary: true };
+        let policy = RoutePolicy::read(&entry, upstreams, known, sources, problems);
         let name = section.get("name").and_then(|node| {
             let text = node.string(&format!("{PLACE}.name"), problems)?;
             if !is_name(text) {
@@ -169,18 +169,18 @@ impl Template {
             prefix: prefix(section.get("path"), &format!("{PLACE}.path"), problems),
             labels: of_all.unwrap_or_default(),
             declared: declared(section),
-            terms: Arc::new(terms),
+            policy: Arc::new(policy),
         }
     }
 
-    fn route(&self, target: &Target) -> Route {
+    fn route(&self, target: &Target) -> RouteConfig {
         let name = match &self.name {
             Some(before) => format!("{before}-{}", target.name),
             None => target.name.clone(),
         };
         let mut labels = self.labels.clone();
         labels.extend(target.labels.clone());
-        Route {
+        RouteConfig {
             name,
             prefix: self.prefix.below(&target.name),
             strip: true,
@@ -189,7 +189,7 @@ impl Template {
             allowed_targets: None,
             labels,
             declared: self.declared.iter().chain(&target.declared).copied().collect(),
-            terms: Arc::clone(&self.terms),
+            policy: Arc::clone(&self.policy),
         }
     }
 }

@@ -4,31 +4,31 @@ mod access;
 mod file_sd;
 mod overlap;
 mod path;
-mod terms;
+mod policy;
 mod upstream_tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use access::{Access, Declared, Network, Rule};
+pub use access::{AccessRules, DeclaredConditions, Network, Rule};
 pub use path::{Pattern, Prefix, is_plain};
-pub use terms::{Sharing, Terms};
+pub use policy::{RoutePolicy, Sharing};
 pub use upstream_tls::UpstreamTls;
 
+use crate::config::Upstream;
 use crate::config::document::NodePath;
 use crate::config::file::File;
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node, Section};
 use crate::config::per_listener::PerListener;
-use crate::config::sources::Sources;
+use crate::config::sources::ConfigFiles;
 use crate::config::tls::ClientAuth;
 use crate::config::users::User;
-use crate::upstream::Upstream;
 
 /// What a route forwards when it does not say.
 const METRICS: &str = "/metrics";
 
-/// Beside those of the terms.
+/// Beside those of the policy.
 const KEYS: [&str; 7] =
     ["name", "path", "strip_path", "upstreams", "paths", "allowed_targets", "labels"];
 
@@ -37,7 +37,7 @@ pub const TARGETS: &str = "/-/targets";
 
 /// One exporter, or replicas of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct RouteConfig {
     /// Unique; for logs, answers and service discovery.
     pub name: String,
     pub prefix: Prefix,
@@ -54,7 +54,7 @@ pub struct Route {
     /// The keys that the file has, be they empty.
     pub declared: Vec<&'static str>,
     /// The same ones for all routes of an entry of `proxy.file_sd_configs`.
-    pub terms: Arc<Terms>,
+    pub policy: Arc<RoutePolicy>,
 }
 
 /// What routes may refer to.
@@ -81,7 +81,7 @@ impl Known<'_> {
     }
 }
 
-impl Route {
+impl RouteConfig {
     /// The path that clients ask for.
     pub fn outside(&self, path: &str) -> String {
         if self.strip { format!("{}{path}", self.prefix.as_str()) } else { path.to_owned() }
@@ -89,7 +89,7 @@ impl Route {
 
     /// What service discovery has for `__metrics_path__`; `None` where there is nothing to scrape.
     pub fn metrics_path(&self) -> Option<String> {
-        let is_scraped = self.terms.methods.iter().any(|method| method == "GET");
+        let is_scraped = self.policy.methods.iter().any(|method| method == "GET");
         let exact = || self.paths.iter().find_map(Pattern::exact);
         let usual = if self.strip { METRICS.to_owned() } else { self.prefix.join(METRICS) };
         let has_usual = || self.paths.iter().any(|pattern| pattern.matches(&usual));
@@ -101,7 +101,7 @@ impl Route {
 /// The routes of the file and of those that it names, and where each is.
 #[derive(Default)]
 pub struct Collected {
-    routes: Vec<Route>,
+    routes: Vec<RouteConfig>,
     places: Vec<Place>,
     files: Vec<File>,
 }
@@ -118,7 +118,7 @@ impl Collected {
         &mut self,
         node: &Node,
         known: &Known<'_>,
-        sources: &mut Sources,
+        sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) {
         let Kind::Sequence(items) = &node.kind else {
@@ -133,7 +133,7 @@ impl Collected {
     }
 
     /// All of them, once it is known whether each can be reached.
-    pub fn finish(mut self, problems: &mut Problems) -> Vec<Route> {
+    pub fn finish(mut self, problems: &mut Problems) -> Vec<RouteConfig> {
         for (index, message) in overlap::find(&self.routes) {
             match &self.places[index] {
                 Place::Here(path) => problems.error_at(path, message),
@@ -154,21 +154,21 @@ impl Collected {
 fn route(
     node: &Node,
     known: &Known<'_>,
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
-) -> Option<Route> {
+) -> Option<RouteConfig> {
     if !matches!(node.kind, Kind::Mapping(_)) {
         problems.error(node, "proxy.routes: expected a mapping with upstreams and a path or hosts");
         return None;
     }
     let place = place_of(node);
-    let section = node.section(&place, &[&KEYS[..], &terms::KEYS].concat(), problems);
+    let section = node.section(&place, &[&KEYS[..], &policy::KEYS].concat(), problems);
     let upstreams = upstreams(&section, node, &place, problems);
-    let entry = terms::Entry { node, section: &section, place: &place, upstreams_vary: false };
-    let terms = Terms::read(&entry, &upstreams, known, sources, problems);
+    let entry = policy::Entry { node, section: &section, place: &place, upstreams_vary: false };
+    let policy = RoutePolicy::read(&entry, &upstreams, known, sources, problems);
     let at = |key: &str| format!("{place}.{key}");
     let prefix = prefix(section.get("path"), &at("path"), problems);
-    let name = name(section.get("name"), &prefix, &terms.hosts, node, &place, problems);
+    let name = name(section.get("name"), &prefix, &policy.hosts, node, &place, problems);
     let strip = section
         .get("strip_path")
         .and_then(|node| node.boolean(&at("strip_path"), problems))
@@ -178,7 +178,7 @@ fn route(
         items.into_iter().map(|(_, text)| text.to_owned()).collect()
     });
     let labels = section.get("labels").map(|node| labels(node, &at("labels"), problems));
-    Some(Route {
+    Some(RouteConfig {
         name,
         strip,
         upstreams,
@@ -187,12 +187,12 @@ fn route(
         allowed_targets,
         labels: labels.unwrap_or_default(),
         declared: declared(&section),
-        terms: Arc::new(terms),
+        policy: Arc::new(policy),
     })
 }
 
 fn declared(section: &Section<'_>) -> Vec<&'static str> {
-    let keys = KEYS.into_iter().chain(terms::KEYS);
+    let keys = KEYS.into_iter().chain(policy::KEYS);
     keys.filter(|key| section.get(key).is_some()).collect()
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Route, TARGETS};
+use super::{RouteConfig, TARGETS};
 
 /// What is wrong, with the number of the route that it is wrong of. A table of the paths that are
 /// taken makes it cost the same for each, however many there are.
-pub fn find(routes: &[Route]) -> Vec<(usize, String)> {
+pub fn find(routes: &[RouteConfig]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut names = HashSet::new();
     let mut by_prefix: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -66,14 +66,14 @@ fn ends(path: &str) -> impl Iterator<Item = usize> {
 }
 
 /// Whether there are requests that could be for both.
-fn meet(a: &Route, b: &Route) -> bool {
-    share(&a.terms.hosts, &b.terms.hosts) && share_a_listener(a, b)
+fn meet(a: &RouteConfig, b: &RouteConfig) -> bool {
+    share(&a.policy.hosts, &b.policy.hosts) && share_a_listener(a, b)
 }
 
 /// Whether all requests that could be for `route` could be for `by`, too.
-fn takes_over(by: &Route, route: &Route) -> bool {
+fn takes_over(by: &RouteConfig, route: &RouteConfig) -> bool {
     let has_all = |by: &[String], of: &[String]| of.iter().all(|one| by.contains(one));
-    let (by, route) = (&by.terms, &route.terms);
+    let (by, route) = (&by.policy, &route.policy);
     by.hosts.is_empty() == route.hosts.is_empty()
         && has_all(&by.hosts, &route.hosts)
         && (by.listeners.is_empty()
@@ -86,13 +86,15 @@ fn share(a: &[String], b: &[String]) -> bool {
 }
 
 /// A route that names no listener is on all of them.
-fn share_a_listener(a: &Route, b: &Route) -> bool {
-    let (a, b) = (&a.terms.listeners, &b.terms.listeners);
+fn share_a_listener(a: &RouteConfig, b: &RouteConfig) -> bool {
+    let (a, b) = (&a.policy.listeners, &b.policy.listeners);
     a.is_empty() != b.is_empty() || share(a, b)
 }
 
 /// The paths by which clients reach it, and those below which they do.
-fn outside_paths(route: &Route) -> impl Iterator<Item = String> {
+fn outside_paths(route: &RouteConfig) -> impl Iterator<Item = String> {
     let paths = route.paths.iter().map(|pattern| pattern.exact().unwrap_or(pattern.above()));
-    paths.chain(route.terms.public_paths.iter().map(String::as_str)).map(|path| route.outside(path))
+    paths
+        .chain(route.policy.public_paths.iter().map(String::as_str))
+        .map(|path| route.outside(path))
 }

@@ -2,29 +2,28 @@
 
 use std::net::IpAddr;
 
-use super::terms::Entry;
-use crate::config::Material;
+use super::policy::Entry;
 use crate::config::findings::Problems;
 use crate::config::proxy::files::Files;
-use crate::config::sources::Sources;
-use crate::upstream::Upstream;
+use crate::config::sources::ConfigFiles;
+use crate::config::{PemMaterial, Upstream};
 
 const KEYS: [&str; 4] = ["ca_file", "server_name", "cert_file", "key_file"];
 
 /// Read, not yet parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamTls {
-    pub ca: Material,
+    pub ca: PemMaterial,
     /// What the exporter's certificate must say; `None`: the host of its address.
     pub server_name: Option<String>,
-    /// Certificate and key of the guard, for exporters that ask for them.
-    pub client: Option<(Material, Material)>,
+    /// SniCertificate and key of the guard, for exporters that ask for them.
+    pub client: Option<(PemMaterial, PemMaterial)>,
 }
 
 pub fn validate(
     entry: &Entry<'_>,
     upstreams: &[Upstream],
-    sources: &mut Sources,
+    sources: &mut ConfigFiles,
     problems: &mut Problems,
 ) -> Option<UpstreamTls> {
     let hosts: Vec<&str> = upstreams

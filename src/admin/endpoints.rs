@@ -1,0 +1,108 @@
+//! `--telemetry.listen-address`: own metrics and lifecycle, in plaintext, on loopback by default.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Method, Response, StatusCode, header};
+use pingora::apps::http_app::ServeHttp;
+use pingora::protocols::http::ServerSession;
+
+use crate::connection;
+use crate::observe::metrics;
+use crate::observe::metrics::Metrics;
+use crate::snapshot::Current;
+use crate::snapshot::reload::ReloadHandle;
+use crate::upstream::Readiness;
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The application behind the telemetry listener.
+pub struct Endpoints {
+    pub metrics: Arc<Metrics>,
+    pub current: Arc<Current>,
+    pub reload: ReloadHandle,
+    pub readiness: Arc<Readiness>,
+}
+
+#[async_trait]
+impl ServeHttp for Endpoints {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        connection::current_peer();
+        let method = session.req_header().method.clone();
+        let read = matches!(method, Method::GET | Method::HEAD);
+        match session.req_header().uri.path() {
+            "/metrics" if read => {
+                answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
+            }
+            "/-/healthy" if read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
+            "/-/ready" if read => self.ready(),
+            "/" if read => answer(StatusCode::OK, HTML, self.status_page()),
+            "/-/reload" if matches!(method, Method::POST | Method::PUT) => self.reload().await,
+            "/metrics" | "/-/healthy" | "/-/ready" | "/" => not_allowed("GET, HEAD"),
+            // Prometheus takes both.
+            "/-/reload" => not_allowed("POST, PUT"),
+            _ => text(StatusCode::NOT_FOUND, "Not Found\n"),
+        }
+    }
+}
+
+impl Endpoints {
+    fn ready(&self) -> Response<Vec<u8>> {
+        if self.readiness.get() {
+            text(StatusCode::OK, "exporter-guard is ready.\n")
+        } else {
+            text(StatusCode::SERVICE_UNAVAILABLE, "The exporter does not answer yet.\n")
+        }
+    }
+
+    async fn reload(&self) -> Response<Vec<u8>> {
+        match self.reload.request().await {
+            Ok(()) => text(StatusCode::OK, ""),
+            Err(error) => answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                PLAIN_TEXT,
+                format!("failed to reload config: {error}\n"),
+            ),
+        }
+    }
+
+    fn status_page(&self) -> String {
+        let snapshot = self.current.load();
+        let yes_no = |on: bool| if on { "yes" } else { "no" };
+        format!(
+            "<!DOCTYPE html><html lang=\"en\"><head><title>exporter-guard</title></head><body>\
+             <h1>exporter-guard {version}</h1><table>\
+             <tr><th>Configuration generation</th><td>{generation}</td></tr>\
+             <tr><th>TLS</th><td>{tls}</td></tr><tr><th>HTTP/2</th><td>{http2}</td></tr>\
+             <tr><th>Users</th><td>{users}</td></tr></table>\
+             <p><a href=\"/metrics\">Metrics</a> <a href=\"/-/healthy\">Healthy</a> \
+             <a href=\"/-/ready\">Ready</a></p></body></html>\n",
+            version = env!("CARGO_PKG_VERSION"),
+            generation = snapshot.generation,
+            tls = yes_no(snapshot.has_tls()),
+            http2 = yes_no(snapshot.http2()),
+            users = snapshot.users.len(),
+        )
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Vec<u8>> {
+    answer(status, PLAIN_TEXT, body.to_owned())
+}
+
+fn not_allowed(allow: &'static str) -> Response<Vec<u8>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
+    response
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Vec<u8>> {
+    let length = header::HeaderValue::from(body.len());
+    let mut response = Response::new(body.into_bytes());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_LENGTH, length);
+    response
+}

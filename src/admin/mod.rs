@@ -1,0 +1,5 @@
+//! The telemetry address (`--telemetry.listen-address`): metrics, health, reload and status page.
+
+mod endpoints;
+
+pub use endpoints::Endpoints;

@@ -1,0 +1,180 @@
+//! HTTP/2 connections: streams side by side, each with its own deadlines.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::server::ShutdownWatch;
+use tokio::sync::watch;
+
+use super::client_stream::ClientStream;
+use super::deadline::Deadline;
+use super::peer::{Peer, with_peer};
+use super::serve::Admitted;
+use crate::config::Limits;
+
+/// pingora runs shorter timers on a thread of its own that wakes 100 times a second for ever.
+const MIN_ENGINE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a client has to see GOAWAY, and to send what it had begun, before its idle connection
+/// is closed.
+const GOAWAY_LINGER: Duration = Duration::from_millis(250);
+
+/// Polls without progress (12 × 250 ms) before the client counts as gone.
+const MAX_POLLS_WITHOUT_PROGRESS: u32 = 12;
+
+/// Tells a client that nothing was done, so that it may ask again (RFC 9113 section 8.7).
+const REFUSED_STREAM: u32 = 0x7;
+
+/// Serves streams until the client leaves, is idle for too long, or the guard stops.
+pub(super) async fn serve<A>(
+    app: &Arc<A>,
+    mut stream: ClientStream,
+    peer: Arc<Peer>,
+    admitted: Admitted,
+    limits: &Limits,
+    shutdown: &ShutdownWatch,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    stream.release_all();
+    stream.deadline().arm(limits.header_timeout);
+    let (streams, open) = watch::channel(0);
+    let backlog = stream.backlog();
+    let unacknowledged = stream.unacknowledged();
+    let connection = Arc::new(Http2Connection {
+        app: Arc::clone(app),
+        open_streams: streams,
+        deadline: Arc::clone(stream.deadline()),
+        peer,
+        admitted,
+        max_streams: limits.max_streams_per_address,
+        body_timeout: limits.body_timeout,
+        write_timeout: limits.write_timeout.max(MIN_ENGINE_TIMEOUT),
+        max_header_bytes: limits.max_header_bytes,
+    });
+    tokio::select! {
+        _ = connection.process_new(Box::new(stream), shutdown) => {}
+        () = drained(open.clone(), &backlog, unacknowledged, shutdown.clone()) => {}
+        () = idle(open, limits.idle_timeout) => {}
+    }
+}
+
+/// Waits until the guard stops, no stream is open any more and the client has taken every answer, or
+/// has stopped taking it.
+///
+/// The last bytes of an answer wait in the engine after their stream has ended, and the engine itself
+/// waits for the client to acknowledge GOAWAY, which one that is gone never does. A socket that is
+/// closed while the client has yet to take something loses it as soon as the client says anything
+/// more.
+async fn drained(
+    mut open: watch::Receiver<usize>,
+    backlog: &AtomicBool,
+    unacknowledged: impl Fn() -> usize,
+    mut shutdown: ShutdownWatch,
+) {
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        return;
+    }
+    let (mut before, mut without_progress) = (usize::MAX, 0);
+    loop {
+        tokio::time::sleep(GOAWAY_LINGER).await;
+        let quiet = *open.borrow() == 0;
+        let left = unacknowledged();
+        without_progress = if left < before { 0 } else { without_progress + 1 };
+        before = left;
+        let taken = left == 0 || without_progress > MAX_POLLS_WITHOUT_PROGRESS;
+        if quiet && !backlog.load(Ordering::Relaxed) && taken {
+            return;
+        }
+        if open.wait_for(|open| *open == 0).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits until no stream has been open for `idle_timeout`.
+async fn idle(mut open: watch::Receiver<usize>, idle_timeout: Duration) {
+    // The sender lives as long as the connection.
+    while open.wait_for(|open| *open == 0).await.is_ok() {
+        // A stream that has begun and ended meanwhile ends the idle time, too.
+        if tokio::time::timeout(idle_timeout, open.changed()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives every stream of a connection its client and its deadlines.
+struct Http2Connection<A> {
+    app: Arc<A>,
+    /// The number of open streams.
+    open_streams: watch::Sender<usize>,
+    /// The deadline for the first request.
+    deadline: Arc<Deadline>,
+    peer: Arc<Peer>,
+    admitted: Admitted,
+    max_streams: usize,
+    body_timeout: Duration,
+    write_timeout: Duration,
+    max_header_bytes: usize,
+}
+
+/// Counts a stream as open until it is dropped.
+struct OpenStream<'a>(&'a watch::Sender<usize>);
+
+impl<'a> OpenStream<'a> {
+    fn begin(open_streams: &'a watch::Sender<usize>) -> Self {
+        open_streams.send_modify(|open| *open += 1);
+        Self(open_streams)
+    }
+}
+
+impl Drop for OpenStream<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+#[async_trait]
+impl<A> HttpServerApp for Http2Connection<A>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.deadline.disarm();
+        let _open = OpenStream::begin(&self.open_streams);
+        let Some(_permit) = self.admitted.permit.begin_stream(self.max_streams) else {
+            (self.admitted.stream_refused)();
+            session.shutdown_with_reason(REFUSED_STREAM.into());
+            return None;
+        };
+        let peer = Arc::new(self.peer.for_stream());
+        if !session.is_body_empty() {
+            peer.body.arm(self.body_timeout);
+        }
+        session.set_write_timeout(Some(self.write_timeout));
+        let request = self.app.process_new_http(session, shutdown);
+        tokio::select! {
+            reused = with_peer(Arc::clone(&peer), request) => reused,
+            () = peer.body.passed() => None,
+        }
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        options.max_header_list_size(u32::try_from(self.max_header_bytes).unwrap_or(u32::MAX));
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        None
+    }
+}

@@ -1,0 +1,122 @@
+//! The client at the other end of a connection, as every request of the connection sees it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use openssl::ssl::{NameType, SslRef};
+
+use super::deadline::Deadline;
+use crate::config::{ClientAuth, ClientCertificate};
+use crate::tls::ClientNames;
+
+/// Everything that a client has shown in its handshake, judged by the configuration of that moment.
+#[derive(Debug)]
+pub struct TlsPeerInfo {
+    certificate: ClientCertificate,
+    names: Option<ClientNames>,
+    /// The name that the client asked for (SNI, RFC 6066 section 3).
+    server_name: Option<Box<str>>,
+}
+
+impl TlsPeerInfo {
+    /// Reads the certificate and the server name of a handshake that asked for `client_auth`.
+    pub fn of(ssl: &SslRef, client_auth: ClientAuth) -> Self {
+        let server_name = ssl.servername(NameType::HOST_NAME).map(Into::into);
+        let Some(leaf) = ssl.peer_certificate() else {
+            return Self { certificate: ClientCertificate::Optional, names: None, server_name };
+        };
+        let names = client_auth.verifies().then(|| ClientNames::of(&leaf));
+        Self { certificate: client_auth.presented_level(), names, server_name }
+    }
+}
+
+/// The client of a connection, or of one HTTP/2 stream.
+#[derive(Debug)]
+pub struct Peer {
+    /// The listener that accepted the connection, by the name that `--web.listen-address` gives it.
+    pub listener: Arc<str>,
+    /// `None` on a unix socket.
+    pub address: Option<SocketAddr>,
+    /// `None` on a plaintext connection.
+    pub tls: Option<Arc<TlsPeerInfo>>,
+    /// The deadline for the head of a request, shared by all streams of a connection.
+    head: Arc<Deadline>,
+    /// The deadline for the body of a request; each HTTP/2 stream has its own.
+    pub(super) body: Deadline,
+}
+
+impl Peer {
+    /// Describes the client of a connection whose request heads are due by `head`.
+    pub fn new(
+        listener: Arc<str>,
+        address: Option<SocketAddr>,
+        tls: Option<TlsPeerInfo>,
+        head: Arc<Deadline>,
+    ) -> Self {
+        Self { listener, address, tls: tls.map(Arc::new), head, body: Deadline::new() }
+    }
+
+    /// Returns how much the client has proved by a certificate.
+    pub fn certificate(&self) -> ClientCertificate {
+        self.tls.as_ref().map_or(ClientCertificate::Optional, |tls| tls.certificate)
+    }
+
+    /// Returns the names in the client's certificate when it was verified.
+    pub fn names(&self) -> Option<&ClientNames> {
+        self.tls.as_ref()?.names.as_ref()
+    }
+
+    /// Returns the name that the client asked for in its handshake (SNI).
+    pub fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name.as_deref()
+    }
+
+    /// Disarms the deadline for the request head. To be called once the engine has read it.
+    pub fn head_received(&self) {
+        self.head.disarm();
+    }
+
+    /// Disarms the deadline for the request body. To be called once the whole body has come.
+    pub fn body_received(&self) {
+        self.body.disarm();
+    }
+
+    /// Returns the same client for one HTTP/2 stream.
+    pub(super) fn for_stream(&self) -> Self {
+        Self {
+            listener: Arc::clone(&self.listener),
+            address: self.address,
+            tls: self.tls.clone(),
+            head: Arc::clone(&self.head),
+            body: Deadline::new(),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unix"),
+        }
+    }
+}
+
+tokio::task_local! {
+    static PEER: Arc<Peer>;
+}
+
+/// Returns the client of the request that the current task serves.
+///
+/// # Panics
+///
+/// Panics outside a future that [`super::serve`] runs.
+pub fn current_peer() -> Arc<Peer> {
+    PEER.with(Arc::clone)
+}
+
+/// Runs `future` as the service of a request of `peer`.
+pub(super) async fn with_peer<F: Future>(peer: Arc<Peer>, future: F) -> F::Output {
+    PEER.scope(peer, future).await
+}

@@ -1,0 +1,194 @@
+//! Log lines on stderr in the shape of Prometheus's programs: logfmt or JSON, time first.
+//!
+//! Only this program's own tracing events are written. What libraries say through the `log` crate
+//! goes nowhere, at any level: pingora's debug lines quote request heads, credentials included.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use clap::ValueEnum;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+const TIME: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// A line's text for a field whose value says nothing.
+const NOTHING: &str = "0";
+
+/// The least severe level that is written (`--log.level`).
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The shape of a log line (`--log.format`).
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Logfmt,
+    Json,
+}
+
+/// Start logging for the rest of the process.
+pub fn init(level: LogLevel, format: LogFormat) {
+    let layer = Lines { format }.with_filter(filter(level));
+    let subscriber = tracing_subscriber::registry().with(layer);
+    // Already set only when tests of this crate share a process; then the first one stays.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    }
+}
+
+struct Lines {
+    format: LogFormat,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let metadata = event.metadata();
+        if !metadata.target().starts_with(env!("CARGO_CRATE_NAME")) {
+            return;
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let time = OffsetDateTime::now_utc().format(TIME).unwrap_or_default();
+        let mut pairs = vec![
+            ("time", Value::Text(time)),
+            ("level", Value::Text(metadata.level().to_string())),
+            ("source", Value::Text(metadata.target().to_owned())),
+            ("msg", Value::Text(fields.message)),
+        ];
+        pairs.append(&mut fields.pairs);
+        let line = match self.format {
+            LogFormat::Logfmt => logfmt(&pairs),
+            LogFormat::Json => json(&pairs),
+        };
+        // Without stderr there is nowhere to say so.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+enum Value {
+    Text(String),
+    /// Numbers and booleans: bare in JSON.
+    Bare(String),
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    pairs: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn push(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::Text(text)) => self.message = text,
+            // Lines left out before this one: worth a word only when there were any.
+            ("suppressed", Value::Bare(count)) if count == NOTHING => {}
+            (name, value) => self.pairs.push((name, value)),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.push(field, Value::Text(format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, Value::Text(value.to_owned()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, Value::Bare(value.to_string()));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, Value::Bare(value.to_string()));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, Value::Bare(value.to_string()));
+    }
+}
+
+fn logfmt(pairs: &[(&'static str, Value)]) -> String {
+    let mut line = String::new();
+    for (index, (key, value)) in pairs.iter().enumerate() {
+        let separator = if index == 0 { "" } else { " " };
+        let (Value::Text(text) | Value::Bare(text)) = value;
+        // Writing to a string does not fail.
+        let _ = match needs_quotes(text) {
+            true => write!(line, "{separator}{key}={text:?}"),
+            false => write!(line, "{separator}{key}={text}"),
+        };
+    }
+    line.push('\n');
+    line
+}
+
+/// Nothing a client sends may look like a field or a line of its own.
+fn needs_quotes(text: &str) -> bool {
+    text.is_empty()
+        || text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\'))
+}
+
+fn json(pairs: &[(&'static str, Value)]) -> String {
+    let mut line = String::from("{");
+    for (index, (key, value)) in pairs.iter().enumerate() {
+        let separator = if index == 0 { "" } else { "," };
+        let _ = match value {
+            Value::Bare(text) => write!(line, "{separator}\"{key}\":{text}"),
+            Value::Text(text) => {
+                write!(line, "{separator}\"{key}\":{}", serde_json::Value::from(text.as_str()))
+            }
+        };
+    }
+    line.push_str("}\n");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs() -> Vec<(&'static str, Value)> {
+        vec![
+            ("msg", Value::Text("a \"b\"\nlevel=ERROR".to_owned())),
+            ("plain", Value::Text("x".to_owned())),
+            ("n", Value::Bare("1".to_owned())),
+        ]
+    }
+
+    #[test]
+    fn logfmt_quotes_what_could_be_mistaken() {
+        assert_eq!(logfmt(&pairs()), "msg=\"a \\\"b\\\"\\nlevel=ERROR\" plain=x n=1\n");
+    }
+
+    #[test]
+    fn json_is_json() {
+        let parsed: serde_json::Value = serde_json::from_str(&json(&pairs())).unwrap();
+        assert_eq!(parsed["msg"], "a \"b\"\nlevel=ERROR");
+        assert_eq!(parsed["n"], 1);
+    }
+}

@@ -1,0 +1,31 @@
+//! Resource limits (setrlimit(2)): those that this process was given, for the child to have again.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The limits that the guard changes for itself, as they were at its start.
+#[derive(Debug, Clone)]
+pub struct InheritedLimits {
+    open_files: Rlimit,
+    core_size: Rlimit,
+}
+
+impl InheritedLimits {
+    /// Reads the limits. To be called before any of them is changed.
+    pub fn read() -> Self {
+        Self { open_files: getrlimit(Resource::Nofile), core_size: getrlimit(Resource::Core) }
+    }
+
+    /// Makes the limits this process's own again. Makes system calls alone, so that it may be called
+    /// between fork and exec.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of setrlimit(2).
+    pub fn restore(&self) -> io::Result<()> {
+        setrlimit(Resource::Nofile, self.open_files.clone())?;
+        setrlimit(Resource::Core, self.core_size.clone())?;
+        Ok(())
+    }
+}

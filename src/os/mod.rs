@@ -1,0 +1,19 @@
+//! The operating system: what the process asks of it, gives up, and is told by it. The only module
+//! with `unsafe` code.
+
+#![allow(
+    unsafe_code,
+    reason = "system calls that no library wraps; each block says why it is sound"
+)]
+
+pub mod child_process;
+pub mod descriptors;
+pub mod dumps;
+pub mod environment;
+pub mod exit_codes;
+pub mod limits;
+pub mod priorities;
+pub mod sandbox;
+pub mod signals;
+pub mod sockets;
+pub mod systemd;

@@ -1,0 +1,99 @@
+//! Answers the guard gives itself. The configured headers are on every one of them.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{
+    AGE, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use pingora::http::ResponseHeader;
+use pingora::prelude::Result;
+use pingora::proxy::Session;
+
+use super::coalesce::Answer;
+use super::headers;
+use super::refusal::Refusal;
+use crate::snapshot::Snapshot;
+
+/// RFC 7617 section 2 requires a realm.
+const CHALLENGE: &str = "Basic realm=\"exporter-guard\", charset=\"UTF-8\"";
+pub const JSON: &str = "application/json; charset=utf-8";
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refusal) -> Result<()> {
+    let body = with_newline(refusal.body());
+    let mut response = header(refusal.status(), PLAIN_TEXT, body.len(), snapshot)?;
+    if refusal.status() == 401 {
+        response.insert_header(WWW_AUTHENTICATE, CHALLENGE)?;
+    }
+    if let Some(methods) = refusal.allow() {
+        response.insert_header(ALLOW, methods)?;
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        response.insert_header(RETRY_AFTER, seconds)?;
+    }
+    send(session, response, body).await
+}
+
+/// One line of plain text.
+pub async fn plain(
+    session: &mut Session,
+    snapshot: &Snapshot,
+    status: u16,
+    line: &str,
+) -> Result<()> {
+    text(session, snapshot, status, PLAIN_TEXT, with_newline(line)).await
+}
+
+pub async fn text(
+    session: &mut Session,
+    snapshot: &Snapshot,
+    status: u16,
+    content_type: &str,
+    body: String,
+) -> Result<()> {
+    let response = header(status, content_type, body.len(), snapshot)?;
+    send(session, response, body).await
+}
+
+/// What another request has brought.
+pub async fn shared(session: &mut Session, answer: &Answer) -> Result<()> {
+    let mut response = ResponseHeader::build(answer.status, Some(2 + answer.headers.len()))?;
+    for (name, value) in &answer.headers {
+        response.append_header(name.clone(), value.clone())?;
+    }
+    // RFC 9110 section 8.6: these have none.
+    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status) {
+        response.insert_header(CONTENT_LENGTH, answer.body.len())?;
+    }
+    response.insert_header(AGE, answer.age())?;
+    session.write_response_header(Box::new(response), false).await?;
+    session.write_response_body(Some(answer.body.clone()), true).await
+}
+
+fn with_newline(line: &str) -> String {
+    format!("{line}\n")
+}
+
+fn header(
+    status: u16,
+    content_type: &str,
+    len: usize,
+    snapshot: &Snapshot,
+) -> Result<ResponseHeader> {
+    // Content type, length and sniffing, challenge or retry, date and connection.
+    let mut response = ResponseHeader::build(status, Some(6 + snapshot.headers.len()))?;
+    response.insert_header(CONTENT_TYPE, content_type)?;
+    response.insert_header(CONTENT_LENGTH, len)?;
+    response.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    headers::configured(&mut response, snapshot)?;
+    Ok(response)
+}
+
+async fn send(session: &mut Session, response: ResponseHeader, body: String) -> Result<()> {
+    let body = match session.req_header().method {
+        http::Method::HEAD => Bytes::new(),
+        _ => Bytes::from(body),
+    };
+    session.write_response_header(Box::new(response), false).await?;
+    session.write_response_body(Some(body), true).await
+}
