@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use exporter_guard::auth::{Origin, Users, Verifier, authorize};
+use exporter_guard::auth::{Origin, Presented, Tokens, Users, Verifier, authenticate};
 use exporter_guard::config::ClientNetwork;
 use exporter_guard::config::Upstream;
 use exporter_guard::connection::handshake::establish;
@@ -51,15 +51,19 @@ fn authorization(c: &mut Criterion) {
         ("unknown user", b"Basic bm9ib2R5Ondyb25n", false),
     ];
     for count in [1, 10_000] {
-        let users = users(count);
+        let (users, tokens) = (users(count), Tokens::default());
         for (name, header, admitted) in requests {
             c.bench_function(&format!("authorization/{count} users/{name}"), |b| {
                 b.iter(|| {
-                    let result = runtime.block_on(authorize(
-                        &users,
+                    let result = runtime.block_on(authenticate(
+                        (&users, &tokens),
                         &verifier,
                         ORIGIN,
-                        &[black_box(header)],
+                        &Presented {
+                            authorization: &[black_box(header)],
+                            address: None,
+                            names: None,
+                        },
                     ));
                     assert_eq!(result.is_ok(), admitted);
                 });
@@ -99,12 +103,12 @@ fn routing(c: &mut Criterion) {
         c.bench_function(&format!("config load and build/{count} routes"), |b| {
             b.iter(|| {
                 let Ok(loaded) = load(black_box(&path)) else { panic!("config") };
-                assert!(Snapshot::build(loaded, None).is_ok());
+                assert!(Snapshot::build(loaded, &Upstream::Own, None).is_ok());
             });
         });
         let Ok(loaded) = load(&path) else { panic!("config") };
-        let snapshot = Snapshot::build(loaded, None).expect("snapshot");
-        let routes = snapshot.routes.expect("routes");
+        let snapshot = Snapshot::build(loaded, &Upstream::Own, None).expect("snapshot");
+        let routes = snapshot.routes;
         c.bench_function(&format!("routing/{count} routes"), |b| {
             b.iter(|| {
                 let host = black_box("a.example:9443");
@@ -121,10 +125,10 @@ fn routing(c: &mut Criterion) {
 fn request(c: &mut Criterion) {
     let directory = tempfile::tempdir().expect("directory");
     let Ok(loaded) = load(&web_config(directory.path(), 1)) else { panic!("config") };
-    let snapshot = Snapshot::build(loaded, None).expect("snapshot");
+    let snapshot = Snapshot::build(loaded, &Upstream::Own, None).expect("snapshot");
     let limits = snapshot.limits().clone();
     let current = Arc::new(Current::from_pointee(snapshot));
-    let guard = Guard::new(current, Upstream::Own, Arc::new(Metrics::default()));
+    let guard = Guard::new(current, Arc::new(Metrics::default()));
     let engine = engine(guard);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()

@@ -27,7 +27,7 @@ pub fn file_sd(text: &[u8]) {
             return;
         }
     };
-    let routes = config.proxy.routes.expect("routes, be there none");
+    let routes = config.proxy.routes;
     let (mut names, mut prefixes) = (HashSet::new(), HashSet::new());
     for route in &routes {
         assert!(names.insert(&route.name) && prefixes.insert(route.prefix.as_str()), "{route:?}");
@@ -41,7 +41,7 @@ pub fn file_sd(text: &[u8]) {
             route.upstreams.as_slice(),
             [Upstream::Http { host, .. } | Upstream::Https { host, .. }] if !host.is_empty()
         ));
-        let [rule] = route.policy.access.rules.as_slice() else { panic!("{route:?}") };
+        let [rule] = route.policy.access.rules() else { panic!("{route:?}") };
         assert!(rule.networks.is_some() && route.policy.public_paths.is_empty());
         for label in ["__scheme__", "__metrics_path__", "__address__"] {
             assert!(!route.labels.contains_key(label), "{route:?}");

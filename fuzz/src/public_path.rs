@@ -13,7 +13,8 @@ pub fn public_path(input: &[u8]) {
     let file = json!({ "proxy": { "public_paths": [declared] } }).to_string();
     let reading = config::parse(Path::new("web.yml"), file.into_bytes());
     let Some(config) = reading.config else { return };
-    assert_eq!(config.proxy.public_paths, [declared]);
+    let [route] = config.proxy.routes.as_slice() else { panic!("{:?}", config.proxy.routes) };
+    assert_eq!(route.policy.public_paths, [declared]);
 
     assert!(declared.starts_with('/'), "{declared:?} is no path");
     let is_plain = |c: char| c.is_ascii_graphic() && !"%?#;\\\"<>[]^`{|}".contains(c);
@@ -25,7 +26,7 @@ pub fn public_path(input: &[u8]) {
         assert!(!matches!(segment, "." | ".."), "{declared:?} has a dot segment");
     }
 
-    let paths = PublicPaths::new(&config.proxy.public_paths);
+    let paths = PublicPaths::new(&route.policy.public_paths);
     assert!(paths.find(declared.as_bytes()).is_some());
     assert_eq!(paths.find(asked.as_bytes()).is_some(), asked == declared, "{asked:?}");
     for other in variants(declared) {

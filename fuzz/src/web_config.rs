@@ -12,9 +12,9 @@ pub fn web_config(text: &[u8]) {
     let is_break = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let lines = String::from_utf8_lossy(text).replace("\r\n", "\n").matches(is_break).count() + 1;
     match load::complete(config::parse(path, text.to_vec())) {
-        Ok(Loaded { config, identities, warnings, .. }) => {
+        Ok(Loaded { config, materials, warnings, .. }) => {
             assert_eq!(errors(&warnings), 0, "{warnings:?}");
-            let pairs = identities.zip(&config.tls);
+            let pairs = materials.zip(&config.tls);
             assert!(pairs.iter().all(|(identity, tls)| identity.is_some() == tls.is_some()));
             check_lines(&warnings, lines);
             check(&config);

@@ -28,7 +28,7 @@ pub struct Endpoints {
 #[async_trait]
 impl ServeHttp for Endpoints {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        connection::current_peer();
+        connection::current_peer().head_received();
         let method = session.req_header().method.clone();
         let read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {

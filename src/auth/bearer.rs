@@ -88,6 +88,11 @@ impl Tokens {
         Self { by_sha256, bcrypt: Arc::new(bcrypt) }
     }
 
+    /// Returns whether the configuration has no tokens.
+    pub fn is_empty(&self) -> bool {
+        self.by_sha256.is_empty() && self.bcrypt.is_empty()
+    }
+
     /// What stands behind the scheme; `None` for another scheme.
     pub fn read(header: &[u8]) -> Option<&[u8]> {
         let (scheme, token) = header.split_at_checked(SCHEME.len())?;

@@ -1,25 +1,40 @@
-//! Who asks, by all that it has shown.
+//! The client of a request, by everything that it has shown.
 
 use std::net::SocketAddr;
 
 use super::{Credentials, Origin, Refusal, Tokens, Users, Verifier};
 use crate::tls::ClientNames;
 
+/// A client whose credentials, if it has shown any, are right.
 #[derive(Debug)]
 pub struct Caller<'a> {
     pub(super) identity: Identity,
+    /// `None` on a unix socket.
     pub(super) address: Option<SocketAddr>,
-    /// Of its certificate, if that was verified.
+    /// The names in its certificate, if that was verified.
     pub(super) names: Option<&'a ClientNames>,
 }
 
-/// By its `Authorization` header.
+/// The identity that the `Authorization` field of a request proves.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
+    /// No credentials were shown.
     Nobody,
+    /// A user of `basic_auth_users`.
     User(Vec<u8>),
-    /// The token's name.
+    /// A bearer token, by its name.
     Token(String),
+}
+
+/// Everything that a client has shown with a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'h, 'a> {
+    /// The values of the `Authorization` fields.
+    pub authorization: &'h [&'h [u8]],
+    /// The address of the client; `None` on a unix socket.
+    pub address: Option<SocketAddr>,
+    /// The names in its certificate, if that was verified.
+    pub names: Option<&'a ClientNames>,
 }
 
 #[cfg(test)]
@@ -33,29 +48,39 @@ impl<'a> Caller<'a> {
     }
 }
 
-impl Caller<'_> {
-    /// `None` without credentials.
+impl<'a> Caller<'a> {
+    /// Describes a client whose credentials are not looked at.
+    pub fn without_credentials(presented: &Presented<'_, 'a>) -> Self {
+        Self { identity: Identity::Nobody, address: presented.address, names: presented.names }
+    }
+
+    /// Returns the identity that the credentials prove; `None` without credentials.
     pub fn identity(&self) -> Option<&Identity> {
         self.has_credentials().then_some(&self.identity)
     }
 
-    /// Whether it has shown credentials; they are right, or there were no caller.
+    /// Returns whether the client has shown credentials; wrong ones make no caller.
     pub fn has_credentials(&self) -> bool {
         self.identity != Identity::Nobody
     }
 }
 
-/// Check what the header claims. Wrong credentials are an error, also where none are needed.
+/// Checks the credentials of a request against the users and tokens of a configuration. Wrong
+/// credentials are refused also where none are needed.
+///
+/// # Errors
+///
+/// Returns the reason why the credentials are not right, or why they cannot be checked now.
 pub async fn authenticate<'a>(
     (users, tokens): (&Users, &Tokens),
     verifier: &Verifier,
     origin: Origin,
-    authorization: &[&[u8]],
-    (address, names): (Option<SocketAddr>, Option<&'a ClientNames>),
+    presented: &Presented<'_, 'a>,
 ) -> Result<Caller<'a>, Refusal> {
-    let identity = match authorization {
+    let identity = match presented.authorization {
         [] => Identity::Nobody,
-        [header] => match Tokens::read(header) {
+        // Without tokens in the configuration, no scheme but Basic is known.
+        [header] => match Tokens::read(header).filter(|_| !tokens.is_empty()) {
             Some(token) => Identity::Token(tokens.check(token, verifier, origin).await?.to_owned()),
             None => {
                 let credentials = Credentials::parse(header).ok_or(Refusal::Malformed)?;
@@ -69,5 +94,5 @@ pub async fn authenticate<'a>(
         },
         _ => return Err(Refusal::Malformed),
     };
-    Ok(Caller { identity, address, names })
+    Ok(Caller { identity, address: presented.address, names: presented.names })
 }

@@ -15,12 +15,13 @@ mod rate_limiter;
 mod users;
 mod verifier;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 pub use basic::Credentials;
 pub use bcrypt_hash::{BCRYPT_READS, DEFAULT_BCRYPT_COST};
 pub use bearer::Tokens;
-pub use caller::{Caller, Identity, authenticate};
+pub use caller::{Caller, Identity, Presented, authenticate};
 pub use policy::{Policy, explain};
 pub use rate_limiter::RateLimiter;
 pub use users::Users;
@@ -80,46 +81,28 @@ impl Refusal {
     }
 }
 
-/// Decide by the users of the snapshot. No users means no authentication here, as the
-/// exporter-toolkit has it: whatever else is demanded was demanded in the handshake.
-pub async fn authorize(
-    users: &Users,
-    verifier: &Verifier,
-    origin: Origin,
-    authorization: &[&[u8]],
-) -> Result<Permit, Refusal> {
-    if users.is_empty() {
-        return Ok(Permit(()));
-    }
-    let header = match authorization {
-        [] => return Err(Refusal::NoCredentials),
-        [one] => one,
-        _ => return Err(Refusal::Malformed),
-    };
-    let credentials = Credentials::parse(header).ok_or(Refusal::Malformed)?;
-    users.check(credentials, verifier, origin).await.map(|()| Permit(()))
-}
-
-/// For a path that the configuration declares public (`proxy.public_paths`).
+/// Permits a request for a path that the configuration declares public (`public_paths`).
 pub fn public(declared: PublicPath) -> Permit {
     let PublicPath(()) = declared;
     Permit(())
 }
 
-/// That a path is one of `proxy.public_paths`; made by [`PublicPaths::find`] alone.
+/// Evidence that a path is declared public; made by [`PublicPaths::find`] alone.
 #[derive(Debug)]
 pub struct PublicPath(());
 
 /// The exact paths that are answered without credentials; none by default.
 #[derive(Debug, Default)]
-pub struct PublicPaths(std::collections::HashSet<Vec<u8>>);
+pub struct PublicPaths(HashSet<Vec<u8>>);
 
 impl PublicPaths {
+    /// Takes the paths as the configuration has them.
     pub fn new(paths: &[String]) -> Self {
         Self(paths.iter().map(|path| path.clone().into_bytes()).collect())
     }
 
-    /// Compares the bytes the upstream will see: no decoding, no normalisation.
+    /// Returns whether a path is declared public. Compares the bytes that the exporter will see,
+    /// without decoding or normalising them.
     pub fn find(&self, path: &[u8]) -> Option<PublicPath> {
         self.0.contains(path).then_some(PublicPath(()))
     }

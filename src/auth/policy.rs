@@ -1,30 +1,54 @@
-//! Who may use a route: any rule admits of which everything holds.
+//! The rules of a route: who may use it.
 
 use super::caller::Identity;
 use super::{Caller, Permit, Refusal};
 use crate::config::routes::{AccessRules, Rule};
 
+/// Authorizes the callers of one route.
 #[derive(Debug)]
-pub struct Policy(Vec<Rule>);
+pub struct Policy {
+    rules: Vec<Rule>,
+    /// Whether the `Authorization` field is not looked at, since no rule could need it.
+    ignores_credentials: bool,
+}
 
 impl Policy {
-    pub fn new(access: &AccessRules) -> Self {
-        Self(access.rules.clone())
+    /// Takes the rules of a route. Without any, the exporter-toolkit's way holds: with users in the file
+    /// a user of it is authorized, without users everybody is, whatever credentials a request has.
+    pub fn new(access: &AccessRules, has_users: bool) -> Self {
+        match access {
+            AccessRules::Toolkit => Self {
+                rules: vec![Rule { any_user: has_users, ..Rule::default() }],
+                ignores_credentials: !has_users,
+            },
+            AccessRules::Rules(rules) => Self { rules: rules.clone(), ignores_credentials: false },
+        }
     }
 
-    pub fn admit(&self, caller: &Caller<'_>) -> Result<Permit, Refusal> {
-        if self.0.iter().any(|rule| holds(rule, caller)) {
+    /// Returns whether the `Authorization` field of a request is not looked at.
+    pub fn ignores_credentials(&self) -> bool {
+        self.ignores_credentials
+    }
+
+    /// Authorizes a request that meets every condition of at least one rule.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refusal::NoCredentials`] when credentials could help, else [`Refusal::NotPermitted`].
+    pub fn authorize(&self, caller: &Caller<'_>) -> Result<Permit, Refusal> {
+        if self.rules.iter().any(|rule| is_met(rule, caller)) {
             return Ok(Permit(()));
         }
         let asks = |rule: &Rule| rule.any_user || rule.users.is_some() || rule.tokens.is_some();
-        if !caller.has_credentials() && self.0.iter().any(asks) {
+        if !caller.has_credentials() && self.rules.iter().any(asks) {
             return Err(Refusal::NoCredentials);
         }
         Err(Refusal::NotPermitted)
     }
 }
 
-fn holds(rule: &Rule, caller: &Caller<'_>) -> bool {
+/// Returns whether the caller meets every condition of the rule.
+fn is_met(rule: &Rule, caller: &Caller<'_>) -> bool {
     let user = match &caller.identity {
         Identity::User(name) => Some(name.as_slice()),
         Identity::Nobody | Identity::Token(_) => None,
@@ -50,10 +74,16 @@ fn holds(rule: &Rule, caller: &Caller<'_>) -> bool {
             .is_none_or(|networks| networks.iter().any(|network| network.contains(caller.address)))
 }
 
-/// In words, for `check --explain`.
-pub fn explain(access: &AccessRules) -> String {
-    let rules: Vec<String> = access.rules.iter().map(explain_rule).collect();
-    rules.join(", or ")
+/// Describes the rules in words, for `check --explain`.
+pub fn explain(access: &AccessRules, has_users: bool) -> String {
+    match access {
+        AccessRules::Toolkit if has_users => "any user".to_owned(),
+        AccessRules::Toolkit => "everybody who gets through the listener".to_owned(),
+        AccessRules::Rules(rules) => {
+            let rules: Vec<String> = rules.iter().map(explain_rule).collect();
+            rules.join(", or ")
+        }
+    }
 }
 
 fn explain_rule(rule: &Rule) -> String {

@@ -68,19 +68,6 @@ pub struct ExplicitlyOff {
 }
 
 impl Config {
-    /// What every client of a listener must show before its first request that is not for a public
-    /// path.
-    pub fn client_certificate(&self, listener: &str) -> ClientCertificate {
-        self.client_auth(listener).required_level()
-    }
-
-    /// What the handshake asks for. Where some paths are public it insists on nothing: each request
-    /// does.
-    pub fn handshake_client_auth(&self, listener: &str) -> ClientAuth {
-        let own = self.tls.own_of(listener).map(|_| listener);
-        self.in_handshake(own, self.client_auth(listener))
-    }
-
     /// `listener`: one that has its own TLS; `None`: all others.
     pub fn in_handshake(&self, listener: Option<&str>, demanded: ClientAuth) -> ClientAuth {
         let is_there = |name: &String| match listener {
@@ -89,10 +76,6 @@ impl Config {
         };
         let asks_less = self.proxy.has_public_paths(is_there);
         if asks_less { demanded.without_requirement() } else { demanded }
-    }
-
-    fn client_auth(&self, listener: &str) -> ClientAuth {
-        self.tls.of(listener).as_ref().map_or(ClientAuth::None, |tls| tls.client_auth)
     }
 }
 
@@ -104,7 +87,7 @@ pub struct Reading {
     /// problems of their material can be reported along with the others.
     pub tls: PerListener<Option<TlsConfig>>,
     pub findings: Findings,
-    pub sources: ConfigFiles,
+    pub files: ConfigFiles,
 }
 
 const TLS: &str = "tls_server_config";
@@ -135,7 +118,7 @@ fn parse_as(path: &Path, text: Vec<u8>, sources: ConfigFiles) -> Reading {
         Err(error) => {
             let mut findings = Findings::new(path, None);
             findings.push_at_line(error.line, &error.message);
-            Reading { config: None, tls: PerListener::default(), findings, sources }
+            Reading { config: None, tls: PerListener::default(), findings, files: sources }
         }
     }
 }
@@ -143,7 +126,7 @@ fn parse_as(path: &Path, text: Vec<u8>, sources: ConfigFiles) -> Reading {
 fn unreadable(path: &Path, sources: ConfigFiles, message: &str) -> Reading {
     let mut findings = Findings::new(path, None);
     findings.push_at_line(None, message);
-    Reading { config: None, tls: PerListener::default(), findings, sources }
+    Reading { config: None, tls: PerListener::default(), findings, files: sources }
 }
 
 fn validate(path: &Path, document: Document, root: &Node, mut sources: ConfigFiles) -> Reading {
@@ -179,5 +162,5 @@ fn validate(path: &Path, document: Document, root: &Node, mut sources: ConfigFil
         declared,
         texts,
     });
-    Reading { config, tls, findings, sources }
+    Reading { config, tls, findings, files: sources }
 }

@@ -17,7 +17,7 @@ use super::peer::{Peer, TlsPeerInfo};
 use super::proxy_header;
 use super::serve::{self, Admitted};
 use super::transport::Transport;
-use crate::config::{ClientNetwork, Limits};
+use crate::config::{ClientAuth, ClientNetwork, Limits};
 use crate::observe::{LogThrottle, Metrics};
 use crate::os::descriptors;
 use crate::snapshot::{Current, Snapshot};
@@ -150,7 +150,7 @@ impl Connections {
             Protocol::Configured => snapshot.tls(&listener),
         };
         let acceptor = tls.map(|tls| tls.acceptor.clone());
-        let client_auth = snapshot.config.handshake_client_auth(&listener);
+        let client_auth = tls.map_or(ClientAuth::None, |tls| tls.handshake_client_auth);
         let limits = snapshot.limits().clone();
         drop(snapshot);
         let address = client.address;

@@ -1,4 +1,5 @@
-//! Who gets through, and where to. Read from top to bottom, this is the security argument.
+//! The authorization of a request, and the route that it takes. Read from top to bottom, this is the
+//! security argument.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,130 +12,144 @@ use pingora::http::RequestHeader;
 use super::coalesce::Audience;
 use super::headers;
 use super::refusal::Refusal;
-use crate::auth::{Caller, Origin, Permit, Verifier};
+use crate::auth::{self, Caller, Origin, Permit, Presented, Verifier};
 use crate::config::ClientNetwork;
-use crate::config::routes::{TARGETS, is_plain};
+use crate::config::routes::TARGETS;
 use crate::connection::Peer;
-use crate::routing::{Route, Routes, Target};
+use crate::routing::{self, RequestTarget, Route, Target};
 use crate::snapshot::Snapshot;
-use crate::{auth, routing};
 
-/// Where a request goes that was admitted.
+/// The destination of a request that was authorized.
 pub enum Destination {
-    /// `--upstream`.
-    Upstream(Permit),
+    /// The exporter of a route; its answer may be shared with this audience.
     Route(Permit, Arc<Route>, Audience),
-    /// Service discovery.
+    /// Service discovery (`/-/targets`), which the guard answers itself.
     Targets(Vec<Target>),
 }
 
-/// One request, and what it is judged by.
+/// One request, and everything that it is judged by.
 pub struct AccessRequest<'a> {
+    /// The head of the request.
     pub request: &'a RequestHeader,
+    /// The configuration that was in force when the request began.
     pub snapshot: &'a Snapshot,
+    /// The client.
     pub peer: &'a Peer,
+    /// The threads that run bcrypt.
     pub verifier: &'a Verifier,
 }
 
 impl AccessRequest<'_> {
-    pub async fn admit(&self) -> Result<Destination, Refusal> {
+    /// Authorizes the request: rate limit, `Host`, path, public path or credentials, rules of the
+    /// route, what the route lets through.
+    ///
+    /// # Errors
+    ///
+    /// Returns the refusal that the client gets. Unauthenticated clients cannot enumerate routes:
+    /// unknown paths are 401, not 404.
+    pub async fn authorize(&self) -> Result<Destination, Refusal> {
         if let Some(limiter) = &self.snapshot.rate_limiter {
             limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
         }
         headers::check_host(self.request)?;
-        match &self.snapshot.routes {
-            None => self.to_upstream().await.map(Destination::Upstream),
-            Some(routes) => self.by_route(routes).await,
-        }
-    }
-
-    /// As the exporter-toolkit has it.
-    async fn to_upstream(&self) -> Result<Permit, Refusal> {
-        if let Some(declared) = self.snapshot.public_paths.find(self.request.raw_path()) {
-            return Ok(auth::public(declared));
-        }
-        self.certified()?;
-        let users = &self.snapshot.users;
-        let authorization = self.authorization();
-        let permit = auth::authorize(users, self.verifier, self.origin(), &authorization);
-        permit.await.map_err(Refusal::Auth)
-    }
-
-    /// Which routes and paths there are is nobody's business who may use none.
-    async fn by_route(&self, routes: &Routes) -> Result<Destination, Refusal> {
-        let uri = &self.request.uri;
-        let path = uri.path();
-        if !self.request.raw_path_is_utf8() || is_plain(path).is_err() {
-            return Err(Refusal::AmbiguousPath);
-        }
-        let route = routes.find(&self.peer.listener, self.host(), self.peer.server_name(), path);
-        let check = |permit, route: &Arc<Route>| {
-            route.check(permit, &self.request.method, path, uri.query()).map_err(Refusal::Route)
-        };
+        let target = self.target();
+        let route = self.route(&target)?;
         if let Some(route) = route
-            && let Some(declared) = route.public(path)
+            && let Some(declared) = route.public(&target)
         {
-            let permit = check(auth::public(declared), route)?;
+            let permit = route.check(auth::public(declared), &target).map_err(Refusal::Route)?;
             return Ok(Destination::Route(permit, Arc::clone(route), Audience::Everybody));
         }
-        self.certified()?;
-        let caller = self.caller().await?;
-        if path == TARGETS {
-            return self.targets(routes, &caller).map(Destination::Targets);
+        self.check_certificate()?;
+        let caller = self.caller(route).await?;
+        if target.path == TARGETS && self.routes().any(|route| route.is_discovered()) {
+            return self.targets(&caller).map(Destination::Targets);
         }
         let Some(route) = route else {
-            return Err(match self.is_known(routes, &caller) {
+            return Err(match self.may_know_routes(&caller) {
                 true => Refusal::Route(routing::Refusal::Path),
                 false => Refusal::Auth(auth::Refusal::NoCredentials),
             });
         };
-        let permit = route.policy.admit(&caller).map_err(Refusal::Auth)?;
+        let permit = route.policy.authorize(&caller).map_err(Refusal::Auth)?;
         let audience = match (route.sharing(), caller.identity()) {
             (Some(sharing), _) if sharing.same_for_all => Audience::Everybody,
             (_, Some(identity)) => Audience::One(identity.clone()),
             (_, None) => Audience::Unknown,
         };
-        Ok(Destination::Route(check(permit, route)?, Arc::clone(route), audience))
+        let permit = route.check(permit, &target).map_err(Refusal::Route)?;
+        Ok(Destination::Route(permit, Arc::clone(route), audience))
     }
 
-    /// What the handshake did not insist on for the sake of public paths, or of a configuration
-    /// that was in force then.
-    fn certified(&self) -> Result<(), Refusal> {
-        if self.peer.certificate() >= self.snapshot.config.client_certificate(&self.peer.listener) {
+    /// Finds the route of the request. Where a path decides, one that two programs may read in two ways
+    /// is refused.
+    fn route(&self, target: &RequestTarget<'_>) -> Result<Option<&Arc<Route>>, Refusal> {
+        let (listener, name) = (&self.peer.listener, self.peer.server_name());
+        let route = self.snapshot.routes.find(listener, self.host(), name, target.path);
+        let decides_by_path = route.is_none_or(|route| route.decides_by_path());
+        if decides_by_path && !target.is_plain() {
+            return Err(Refusal::AmbiguousPath);
+        }
+        Ok(route)
+    }
+
+    /// Demands the client certificate that the handshake did not insist on, for the sake of public
+    /// paths or of a configuration that was in force then.
+    fn check_certificate(&self) -> Result<(), Refusal> {
+        if self.peer.certificate() >= self.snapshot.required_certificate(&self.peer.listener) {
             return Ok(());
         }
         Err(Refusal::Auth(auth::Refusal::NoCertificate))
     }
 
-    async fn caller(&self) -> Result<Caller<'_>, Refusal> {
+    async fn caller(&self, route: Option<&Arc<Route>>) -> Result<Caller<'_>, Refusal> {
+        let values = self.request.headers.get_all(AUTHORIZATION).iter();
+        let authorization: Vec<&[u8]> = values.map(|value| value.as_bytes()).collect();
+        let presented = Presented {
+            authorization: &authorization,
+            address: self.address(),
+            names: self.peer.names(),
+        };
+        if route.is_some_and(|route| route.policy.ignores_credentials()) {
+            return Ok(Caller::without_credentials(&presented));
+        }
         let known = (&self.snapshot.users, &self.snapshot.tokens);
-        let shown = (self.address(), self.peer.names());
-        let authorization = self.authorization();
-        let caller = auth::authenticate(known, self.verifier, self.origin(), &authorization, shown);
-        caller.await.map_err(Refusal::Auth)
+        auth::authenticate(known, self.verifier, self.origin(), &presented)
+            .await
+            .map_err(Refusal::Auth)
     }
 
-    fn targets(&self, routes: &Routes, caller: &Caller<'_>) -> Result<Vec<Target>, Refusal> {
-        if !self.is_known(routes, caller) {
+    fn targets(&self, caller: &Caller<'_>) -> Result<Vec<Target>, Refusal> {
+        if !self.may_know_routes(caller) {
             return Err(Refusal::Auth(auth::Refusal::NoCredentials));
         }
         if ![Method::GET, Method::HEAD].contains(&self.request.method) {
-            return Err(Refusal::Route(routing::Refusal::Method("GET, HEAD".to_owned())));
+            let allowed = "GET, HEAD".to_owned();
+            return Err(Refusal::Route(routing::Refusal::Method(allowed)));
         }
         let tls = self.peer.tls.is_some();
-        let permitted = self.routes(routes).filter(|route| route.policy.admit(caller).is_ok());
+        let permitted = self.routes().filter(|route| route.policy.authorize(caller).is_ok());
         Ok(permitted.filter_map(|route| Target::new(route, self.host(), tls)).collect())
     }
 
-    /// Whether it has shown credentials, or needs none for some route.
-    fn is_known(&self, routes: &Routes, caller: &Caller<'_>) -> bool {
+    /// Returns whether the caller has shown credentials, or needs none for some route.
+    fn may_know_routes(&self, caller: &Caller<'_>) -> bool {
         caller.has_credentials()
-            || self.routes(routes).any(|route| route.policy.admit(caller).is_ok())
+            || self.routes().any(|route| route.policy.authorize(caller).is_ok())
     }
 
-    /// Those that are reached by the listener that was asked.
-    fn routes<'r>(&self, routes: &'r Routes) -> impl Iterator<Item = &'r Arc<Route>> {
-        routes.on(&self.peer.listener)
+    /// Returns the routes that are reached by the listener of the request.
+    fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.snapshot.routes.on(&self.peer.listener)
+    }
+
+    fn target(&self) -> RequestTarget<'_> {
+        RequestTarget {
+            method: &self.request.method,
+            path: self.request.uri.path(),
+            query: self.request.uri.query(),
+            raw: self.request.raw_path(),
+        }
     }
 
     fn origin(&self) -> Origin {
@@ -148,12 +163,7 @@ impl AccessRequest<'_> {
         self.peer.address
     }
 
-    fn authorization(&self) -> Vec<&[u8]> {
-        let values = self.request.headers.get_all(AUTHORIZATION).iter();
-        values.map(|value| value.as_bytes()).collect()
-    }
-
-    /// HTTP/2 has it in a pseudo-header.
+    /// Returns the authority that the client asks; HTTP/2 has it in a pseudo-header.
     fn host(&self) -> &str {
         let authority = match self.request.version {
             Version::HTTP_2 => self.request.uri.authority().map(|authority| authority.as_str()),

@@ -22,84 +22,93 @@ use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::auth::{Permit, Verifier};
-use crate::config::Upstream;
 use crate::connection::Peer;
 use crate::observe::metrics::Metrics;
 use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
-use crate::upstream::{Choice, Replicas, Timeouts};
+use crate::upstream::{Choice, Endpoint, Timeouts};
 use crate::{auth, connection, routing};
 use authorize::{AccessRequest, Destination};
 use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
 
-/// The application pingora runs.
+/// The application that pingora runs.
 pub struct Guard {
     current: Arc<Current>,
     verifier: Verifier,
-    /// Where everything goes without routes.
-    upstream: Replicas,
-    shared: Arc<Coalescer>,
+    coalescer: Arc<Coalescer>,
     metrics: Arc<Metrics>,
     refusals_logged: LogThrottle,
     failures_logged: LogThrottle,
 }
 
-/// One request: the snapshot it is judged by, from beginning to end.
+/// One request, and the snapshot that it is judged by from beginning to end.
 pub struct Context {
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
-    permit: Option<Permit>,
-    /// `None`: to `--upstream`.
-    route: Option<Arc<Route>>,
-    /// The replica that is asked.
+    /// The route and the permit to use it; `None` until the request is authorized.
+    authorized: Option<(Permit, Arc<Route>)>,
+    /// The endpoint that is asked.
     choice: Option<Choice>,
-    /// Those that were tried in vain.
+    /// The endpoints that could not be reached.
     failed: Vec<Choice>,
-    /// When others wait for its answer, or may.
-    leading: Option<Box<CacheFill>>,
+    /// Set when others wait for the answer, or may.
+    fill: Option<Box<CacheFill>>,
+}
+
+impl Context {
+    fn route(&self) -> Option<&Arc<Route>> {
+        self.authorized.as_ref().map(|(_, route)| route)
+    }
+
+    /// Returns the name of the route for the log and for answers; the default route has none.
+    fn route_name(&self) -> Option<&str> {
+        self.route()?.listed_name()
+    }
+
+    /// Returns the endpoint that is asked.
+    fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.route()?.replicas.endpoint(self.choice?)
+    }
 }
 
 impl Guard {
-    pub fn new(current: Arc<Current>, upstream: Upstream, metrics: Arc<Metrics>) -> Self {
+    /// Serves by the configuration in force at each request.
+    pub fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
         Self {
             current,
             verifier: Verifier::default(),
-            upstream: Replicas::new(&[upstream], None, None),
-            shared: Arc::default(),
+            coalescer: Arc::default(),
             metrics,
             refusals_logged: LogThrottle::default(),
             failures_logged: LogThrottle::default(),
         }
     }
 
-    fn replicas<'a>(&'a self, context: &'a Context) -> &'a Replicas {
-        context.route.as_ref().map_or(&self.upstream, |route| &route.replicas)
-    }
-
-    /// Whether the request has had the answer of another one.
+    /// Answers with the answer of another request, if there is one or will be; false when the request
+    /// has to be forwarded.
     async fn share(
         &self,
         session: &mut Session,
         context: &mut Context,
         audience: &Audience,
     ) -> Result<bool> {
-        let Some(route) = &context.route else { return Ok(false) };
+        let Some(route) = context.route() else { return Ok(false) };
         let Some(sharing) = route.sharing() else { return Ok(false) };
         if !session.as_mut().is_body_empty() {
             return Ok(false);
         }
         let request = session.req_header();
         let snapshot = &context.snapshot;
-        let Some(key) = Key::of(request, &route.name, snapshot.generation, audience) else {
+        let Some(key) = Key::of(request, route.name(), snapshot.generation, audience) else {
             return Ok(false);
         };
         let timeout = Timeouts::of(snapshot.limits(), request).response;
-        match self.shared.lookup(key, sharing, timeout, &self.metrics).await {
-            Some(Lookup::Fill(leading)) => {
-                context.leading = Some(leading);
+        match self.coalescer.lookup(key, sharing, timeout, &self.metrics).await {
+            Some(Lookup::Fill(fill)) => {
+                context.fill = Some(fill);
                 Ok(false)
             }
             Some(Lookup::Bypass) => Ok(false),
@@ -158,14 +167,15 @@ impl ProxyHttp for Guard {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
+        let peer = connection::current_peer();
+        peer.head_received();
         Context {
             snapshot: self.current.load_full(),
-            peer: connection::current_peer(),
-            permit: None,
-            route: None,
+            peer,
+            authorized: None,
             choice: None,
             failed: Vec::new(),
-            leading: None,
+            fill: None,
         }
     }
 
@@ -175,13 +185,13 @@ impl ProxyHttp for Guard {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // RFC 9112 section 9.6: a client that has sent its request may close its side.
         session.as_downstream_mut().set_abort_on_close(false);
-        let asked = AccessRequest {
+        let access = AccessRequest {
             request: session.req_header(),
             snapshot: &context.snapshot,
             peer: &context.peer,
             verifier: &self.verifier,
         };
-        match asked.admit().await {
+        match access.authorize().await {
             Err(refusal) => {
                 self.refuse(session, context, refusal).await?;
                 Ok(true)
@@ -191,17 +201,12 @@ impl ProxyHttp for Guard {
                 responses::text(session, &context.snapshot, 200, responses::JSON, body).await?;
                 Ok(true)
             }
-            Ok(Destination::Upstream(permit)) if self.upstream.is_own() => {
+            Ok(Destination::Route(permit, route, _)) if route.replicas.is_own() => {
                 self.answer_itself(session, context, permit).await?;
                 Ok(true)
             }
-            Ok(Destination::Upstream(permit)) => {
-                context.permit = Some(permit);
-                Ok(false)
-            }
             Ok(Destination::Route(permit, route, audience)) => {
-                context.permit = Some(permit);
-                context.route = Some(route);
+                context.authorized = Some((permit, route));
                 self.share(session, context, &audience).await
             }
         }
@@ -212,11 +217,11 @@ impl ProxyHttp for Guard {
         session: &mut Session,
         context: &mut Context,
     ) -> Result<Box<HttpPeer>> {
-        let Some(permit) = &context.permit else {
+        let Some((permit, route)) = &context.authorized else {
             return Err(error::without_permit());
         };
         let timeouts = Timeouts::of(context.snapshot.limits(), session.req_header());
-        let replicas = context.route.as_ref().map_or(&self.upstream, |route| &route.replicas);
+        let replicas = &route.replicas;
         loop {
             let Some(choice) = replicas.choose(&context.failed) else {
                 return Err(error::no_replica());
@@ -239,12 +244,14 @@ impl ProxyHttp for Guard {
         request: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        let pool = context.choice.and_then(|choice| self.replicas(context).pool(choice));
-        let authority = pool.map_or("localhost", |pool| pool.authority());
-        if let Some(route) = &context.route {
+        let Some((_, route)) = &context.authorized else {
+            return Err(error::without_permit());
+        };
+        if route.strips_path() {
             headers::rewrite(request, |path| route.inside(path))?;
         }
-        if context.leading.is_some() {
+        let authority = context.endpoint().map_or("localhost", |endpoint| endpoint.authority());
+        if context.fill.is_some() {
             headers::keep(request, &KEYED);
         }
         let peer = &context.peer;
@@ -277,8 +284,8 @@ impl ProxyHttp for Guard {
         context: &mut Context,
     ) -> Result<()> {
         headers::answer(response, session.req_header().version, &context.snapshot)?;
-        if let Some(leading) = &mut context.leading {
-            leading.response(response);
+        if let Some(fill) = &mut context.fill {
+            fill.response(response);
         }
         Ok(())
     }
@@ -290,8 +297,8 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        if let Some(leading) = &mut context.leading {
-            leading.body(body.as_ref(), end_of_stream);
+        if let Some(fill) = &mut context.fill {
+            fill.body(body.as_ref(), end_of_stream);
         }
         Ok(None)
     }
@@ -303,8 +310,8 @@ impl ProxyHttp for Guard {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        if let Some(choice) = context.choice {
-            let replicas = self.replicas(context);
+        if let (Some(choice), Some((_, route))) = (context.choice, &context.authorized) {
+            let replicas = &route.replicas;
             error.set_retry(replicas.has_other(choice, &context.failed));
             replicas.failed(choice);
             context.failed.push(choice);
@@ -321,15 +328,15 @@ impl ProxyHttp for Guard {
         let failure = error::ProxyError::of(error);
         if let Some(cause) = failure.upstream_cause() {
             self.metrics.upstream_failed(cause);
-            let pool = context.choice.and_then(|choice| self.replicas(context).pool(choice));
-            if let Some(pool) = pool {
-                pool.forget_addresses();
+            let endpoint = context.endpoint();
+            if let Some(endpoint) = endpoint {
+                endpoint.forget_addresses();
             }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
                 tracing::warn!(
                     status = failure.status(),
-                    route = context.route.as_ref().map(|route| route.name.as_str()),
-                    upstream = pool.map(ToString::to_string),
+                    route = context.route_name(),
+                    upstream = endpoint.map(ToString::to_string),
                     cause,
                     suppressed,
                     "Upstream failed"
@@ -340,8 +347,7 @@ impl ProxyHttp for Guard {
         if failure.status() != 0 && !started {
             session.set_keepalive(None);
             // The client may have left; there is nobody else to tell.
-            let route = context.route.as_ref().map(|route| route.name.as_str());
-            let body = failure.body(route);
+            let body = failure.body(context.route_name());
             let _ = responses::plain(session, &context.snapshot, failure.status(), &body).await;
         }
         FailToProxy { error_code: failure.status(), can_reuse_downstream: false }

@@ -1,10 +1,12 @@
 //! From a request to the route it takes, and what that route lets through.
 //!
-//! A request without a route goes nowhere. Each listener has its routes; of those, names (of the
-//! `Host` header, then of SNI) are looked up before paths, the longest prefix wins, and a lookup costs
-//! the same however many routes there are.
+//! There is always a route: the routes of the file, or without any the default route to `--upstream`.
+//! Each listener has its routes; among them, names (of the `Host` field, then of SNI) are looked up
+//! before paths, the longest prefix wins, and a lookup costs the same however many routes there are.
 
+mod explain;
 mod query;
+mod table;
 mod targets;
 
 use std::collections::HashMap;
@@ -12,67 +14,111 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::auth;
 use crate::auth::{Permit, Policy, PublicPath, PublicPaths};
-use crate::config::routes::{Pattern, Prefix, Sharing};
-use crate::config::{PerListener, routes};
+use crate::config::routes::{RouteConfig, Sharing, is_plain};
+use crate::config::{PerListener, Upstream};
 use crate::tls::material::UpstreamMaterial;
 use crate::upstream::{ClientTls, Replicas};
 
+pub use explain::explain;
+use table::ListenerRoutes;
 pub use targets::{Target, render as render_targets};
 
-/// Why a request that may use a route does not pass it.
+/// The reason why a caller that may use a route is refused by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// No such path there.
+    /// The route does not forward the path.
     Path,
-    /// With those that are allowed.
+    /// The route does not forward the method; with those that it does.
     Method(String),
-    /// A `target` that is not listed, or that two programs may read in two ways.
+    /// The `target` is not listed, or two programs may read it in two ways.
     Target,
+}
+
+/// The parts of a request that routes are chosen and checked by.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestTarget<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path, as it was sent.
+    pub path: &'a str,
+    /// The query, as it was sent.
+    pub query: Option<&'a str>,
+    /// The whole request target, byte for byte.
+    pub raw: &'a [u8],
+}
+
+impl RequestTarget<'_> {
+    /// Returns whether every program reads the path alike.
+    pub fn is_plain(&self) -> bool {
+        std::str::from_utf8(self.raw).is_ok() && is_plain(self.path).is_ok()
+    }
 }
 
 /// One route of a snapshot.
 pub struct Route {
-    pub name: String,
+    config: Arc<RouteConfig>,
+    /// The exporters that the route leads to.
     pub replicas: Replicas,
+    /// The rules that decide who may use the route.
     pub policy: Policy,
     public_paths: PublicPaths,
-    config: routes::RouteConfig,
-    methods: Vec<Method>,
+    /// `None`: any method.
+    methods: Option<Vec<Method>>,
+}
+
+/// Everything that the routes of a snapshot are built from beside their configuration.
+pub struct RouteContext<'a> {
+    /// `--upstream`, for the default route.
+    pub upstream: &'a Upstream,
+    /// Whether the file has users.
+    pub has_users: bool,
+    /// CAs and client certificates for upstreams with TLS, by the names of the routes that have one.
+    pub upstream_materials: &'a HashMap<String, Arc<UpstreamMaterial>>,
+    /// The routes in force, whose upstreams keep their connections and their health.
+    pub previous: Option<&'a Routes>,
 }
 
 impl Route {
-    fn new(
-        config: &routes::RouteConfig,
-        identity: Option<&UpstreamMaterial>,
-        previous: Option<&Routes>,
-    ) -> Self {
-        let before = previous.and_then(|routes| routes.named(&config.name));
-        let server_name =
-            config.policy.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-        let tls = identity.map(|identity| Arc::new(ClientTls::new(identity, server_name)));
+    fn new(config: &Arc<RouteConfig>, context: &RouteContext<'_>) -> Self {
+        let before = context.previous.and_then(|routes| routes.named(&config.name));
+        let policy = &config.policy;
+        let server_name = policy.upstream_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        let material = context.upstream_materials.get(&config.name);
+        let tls = material.map(|material| Arc::new(ClientTls::new(material, server_name)));
+        let upstreams = match config.is_default {
+            true => std::slice::from_ref(context.upstream),
+            false => &config.upstreams,
+        };
+        // Each method is one of a list of known ones.
+        let methods = policy.methods.as_ref();
+        let methods = methods.map(|names| names.iter().filter_map(|name| name.parse().ok()));
         Self {
-            name: config.name.clone(),
-            replicas: Replicas::new(
-                &config.upstreams,
-                tls.as_ref(),
-                before.map(|route| &route.replicas),
-            ),
-            policy: Policy::new(&config.policy.access),
-            public_paths: PublicPaths::new(&config.policy.public_paths),
-            // Each is one of a list of known ones.
-            methods: config
-                .policy
-                .methods
-                .iter()
-                .filter_map(|method| method.parse().ok())
-                .collect(),
-            config: config.clone(),
+            replicas: Replicas::new(upstreams, tls.as_ref(), before.map(|route| &route.replicas)),
+            policy: Policy::new(&policy.access, context.has_users),
+            public_paths: PublicPaths::new(&policy.public_paths),
+            methods: methods.map(Iterator::collect),
+            config: Arc::clone(config),
         }
     }
 
-    /// The path that the exporter sees.
+    /// Returns the name of the route.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Returns the name of a route that the file lists, for answers and the log; `None` for the
+    /// default route, which nobody has named.
+    pub fn listed_name(&self) -> Option<&str> {
+        (!self.config.is_default).then_some(&self.config.name)
+    }
+
+    /// Returns whether the exporter is asked for another path than the client asks for.
+    pub fn strips_path(&self) -> bool {
+        self.config.strip
+    }
+
+    /// Returns the path that the exporter sees.
     pub fn inside<'p>(&self, path: &'p str) -> &'p str {
         match self.config.strip {
             true => match path.strip_prefix(self.config.prefix.as_str()) {
@@ -84,138 +130,56 @@ impl Route {
     }
 
     fn is_on(&self, listener: &String) -> bool {
-        self.config.policy.listeners.is_empty() || self.config.policy.listeners.contains(listener)
+        let listeners = &self.config.policy.listeners;
+        listeners.is_empty() || listeners.contains(listener)
     }
 
+    /// Returns whether identical requests share an answer.
     pub fn sharing(&self) -> Option<Sharing> {
         self.config.policy.sharing
     }
 
-    /// Whether nobody has to show anything.
-    pub fn public(&self, path: &str) -> Option<PublicPath> {
-        self.public_paths.find(self.inside(path).as_bytes())
+    /// Returns whether the route decides by the path of a request, so that every program has to read
+    /// the path alike.
+    pub fn decides_by_path(&self) -> bool {
+        !self.config.is_default || self.config.paths.is_some()
     }
 
-    /// What is left to check once somebody may use the route.
-    pub fn check(
-        &self,
-        permit: Permit,
-        method: &Method,
-        path: &str,
-        query: Option<&str>,
-    ) -> Result<Permit, Refusal> {
-        let inside = self.inside(path);
-        let is_public = self.public_paths.find(inside.as_bytes()).is_some();
-        if !is_public && !self.config.paths.iter().any(|pattern| pattern.matches(inside)) {
+    /// Returns whether service discovery has something to say of the route: the default route takes
+    /// part once it has labels.
+    pub fn is_discovered(&self) -> bool {
+        !self.config.is_default || self.config.declared.contains(&"labels")
+    }
+
+    /// Returns whether a request needs no credentials. On the default route the whole target has to be
+    /// the public path, without a query.
+    pub fn public(&self, target: &RequestTarget<'_>) -> Option<PublicPath> {
+        match self.config.is_default {
+            true => self.public_paths.find(target.raw),
+            false => self.public_paths.find(self.inside(target.path).as_bytes()),
+        }
+    }
+
+    /// Checks what is left to check once a caller may use the route.
+    ///
+    /// # Errors
+    ///
+    /// Returns what the route does not let through.
+    pub fn check(&self, permit: Permit, target: &RequestTarget<'_>) -> Result<Permit, Refusal> {
+        let is_forwarded = self.config.forwards(self.inside(target.path));
+        if !is_forwarded && self.public(target).is_none() {
             return Err(Refusal::Path);
         }
-        if !self.methods.contains(method) {
-            return Err(Refusal::Method(self.config.policy.methods.join(", ")));
+        if self.methods.as_ref().is_some_and(|methods| !methods.contains(target.method)) {
+            let names = self.config.policy.methods.as_deref().unwrap_or_default();
+            return Err(Refusal::Method(names.join(", ")));
         }
         match &self.config.allowed_targets {
-            Some(allowed) if !query::has_allowed_target(query, allowed) => Err(Refusal::Target),
+            Some(allowed) if !query::has_allowed_target(target.query, allowed) => {
+                Err(Refusal::Target)
+            }
             _ => Ok(permit),
         }
-    }
-
-    /// One line: who reaches what.
-    pub fn explain(config: &routes::RouteConfig) -> String {
-        let hosts = if config.policy.hosts.is_empty() {
-            "any host".to_owned()
-        } else {
-            config.policy.hosts.join(", ")
-        };
-        let listeners = match config.policy.listeners.as_slice() {
-            [] => String::new(),
-            some => format!(" at {}", some.join(", ")),
-        };
-        let outside = |path: &str| config.outside(path);
-        let paths: Vec<String> = config.paths.iter().map(Pattern::as_str).map(outside).collect();
-        let upstreams: Vec<String> = config.upstreams.iter().map(ToString::to_string).collect();
-        let inside = match (config.strip, config.prefix.as_str()) {
-            (true, prefix) if !prefix.is_empty() => format!(" without {prefix}"),
-            _ => String::new(),
-        };
-        let mut line = format!(
-            "{}: {} {} on {hosts}{listeners} to {}{inside} for {}",
-            config.name,
-            config.policy.methods.join(", "),
-            paths.join(", "),
-            upstreams.join(" or "),
-            auth::explain(&config.policy.access),
-        );
-        if !config.policy.public_paths.is_empty() {
-            let public: Vec<String> =
-                config.policy.public_paths.iter().map(String::as_str).map(outside).collect();
-            line.push_str(&format!("; for anybody {}", public.join(", ")));
-        }
-        if let Some(targets) = &config.allowed_targets {
-            line.push_str(&format!("; only with a target of {}", targets.join(", ")));
-        }
-        if let Some(Sharing { cache_for, same_for_all }) = config.policy.sharing {
-            let whom = if same_for_all { "all" } else { "each user" };
-            line.push_str(&format!("; answers shared among requests of {whom}"));
-            if !cache_for.is_zero() {
-                line.push_str(&format!(" for {} s", cache_for.as_secs_f64()));
-            }
-        }
-        line
-    }
-}
-
-/// The prefixes of one host, or of any.
-#[derive(Default)]
-struct PrefixTable {
-    by_prefix: HashMap<Prefix, Arc<Route>>,
-    longest: usize,
-}
-
-impl PrefixTable {
-    fn add(&mut self, route: &Arc<Route>) {
-        let prefix = route.config.prefix.clone();
-        self.longest = self.longest.max(prefix.as_str().len());
-        self.by_prefix.insert(prefix, Arc::clone(route));
-    }
-
-    /// From the longest prefix that any route has to none at all.
-    fn find(&self, path: &str) -> Option<&Arc<Route>> {
-        let ends = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
-        let mut ends: Vec<usize> = ends.take_while(|end| *end <= self.longest).collect();
-        ends.push(path.len());
-        ends.iter().rev().filter_map(|end| path.get(..*end)).find_map(|p| self.by_prefix.get(p))
-    }
-}
-
-/// The routes of one listener.
-#[derive(Default)]
-struct ListenerRoutes {
-    all: Vec<Arc<Route>>,
-    by_host: HashMap<String, PrefixTable>,
-    any_host: PrefixTable,
-}
-
-impl ListenerRoutes {
-    fn new<'r>(routes: impl Iterator<Item = &'r Arc<Route>>) -> Self {
-        let mut result = Self::default();
-        for route in routes {
-            for host in &route.config.policy.hosts {
-                result.by_host.entry(host.clone()).or_default().add(route);
-            }
-            if route.config.policy.hosts.is_empty() {
-                result.any_host.add(route);
-            }
-            result.all.push(Arc::clone(route));
-        }
-        result
-    }
-
-    fn find(&self, host: &str, server_name: Option<&str>, path: &str) -> Option<&Arc<Route>> {
-        let of_host = |host| self.by_host.get(&name_of(host))?.find(path);
-        let named = match self.by_host.is_empty() {
-            true => None,
-            false => of_host(host).or_else(|| of_host(server_name?)),
-        };
-        named.or_else(|| self.any_host.find(path))
     }
 }
 
@@ -226,30 +190,26 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Upstreams that stay keep their connections and what is known of them.
-    pub fn new(
-        routes: &[routes::RouteConfig],
-        identities: &HashMap<String, Arc<UpstreamMaterial>>,
-        previous: Option<&Self>,
-    ) -> Self {
-        let route = |config: &routes::RouteConfig| {
-            Arc::new(Route::new(config, identities.get(&config.name).map(Arc::as_ref), previous))
-        };
-        let all: Vec<Arc<Route>> = routes.iter().map(route).collect();
+    /// Builds the routes of a configuration.
+    pub fn new(configs: &[Arc<RouteConfig>], context: &RouteContext<'_>) -> Self {
+        let route = |config: &Arc<RouteConfig>| Arc::new(Route::new(config, context));
+        let all: Vec<Arc<Route>> = configs.iter().map(route).collect();
         let mut named: Vec<&String> =
-            routes.iter().flat_map(|route| &route.policy.listeners).collect();
+            configs.iter().flat_map(|config| &config.policy.listeners).collect();
         named.sort();
         named.dedup();
         let of = |name: &String| ListenerRoutes::new(all.iter().filter(|route| route.is_on(name)));
         let own = named.into_iter().map(|name| (name.clone(), of(name))).collect();
         let everywhere = all.iter().filter(|route| route.config.policy.listeners.is_empty());
         let by_listener = PerListener { all: ListenerRoutes::new(everywhere), own };
-        let by_name = all.into_iter().map(|route| (route.name.clone(), route)).collect();
+        let by_name = all.into_iter().map(|route| (route.name().to_owned(), route)).collect();
         Self { by_name, by_listener }
     }
 
-    /// `host`: of the `Host` header, or `:authority`; `server_name`: what the connection was opened
-    /// for.
+    /// Finds the route of a request.
+    ///
+    /// `host` is the `Host` field or `:authority`, `server_name` the name that the connection was
+    /// opened for.
     pub fn find(
         &self,
         listener: &str,
@@ -260,9 +220,9 @@ impl Routes {
         self.by_listener.of(listener).find(host, server_name, path)
     }
 
-    /// Those that are reached by this listener.
+    /// Returns the routes that are reached by this listener.
     pub fn on(&self, listener: &str) -> impl Iterator<Item = &Arc<Route>> {
-        self.by_listener.of(listener).all.iter()
+        self.by_listener.of(listener).all()
     }
 
     fn named(&self, name: &str) -> Option<&Arc<Route>> {
@@ -270,16 +230,10 @@ impl Routes {
     }
 }
 
-/// Where the port of an authority begins, or would.
+/// Returns where the port of an authority begins, or would.
 fn host_end(authority: &str) -> usize {
     match authority.rfind(':') {
         Some(colon) if !authority[colon..].contains(']') => colon,
         _ => authority.len(),
     }
-}
-
-/// Without the port, in lower case, without the dot of a fully qualified name.
-fn name_of(host: &str) -> String {
-    let name = &host[..host_end(host)];
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

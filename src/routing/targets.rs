@@ -26,8 +26,10 @@ impl Target {
             with_port => format!("{host}{with_port}"),
         };
         let mut labels = route.config.labels.clone();
-        // All of them have the same address.
-        labels.entry("instance".to_owned()).or_insert_with(|| route.name.clone());
+        // The routes of a file have the same address, by which Prometheus would name them.
+        if let Some(name) = route.listed_name() {
+            labels.entry("instance".to_owned()).or_insert_with(|| name.to_owned());
+        }
         labels.insert("__scheme__".to_owned(), scheme.to_owned());
         labels.insert("__metrics_path__".to_owned(), path);
         Some(Self { targets: [address], labels })

@@ -82,7 +82,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);
     let current = Arc::new(Current::from_pointee(plan.snapshot));
-    let guard = Guard::new(Arc::clone(&current), plan.upstream.clone(), Arc::clone(&metrics));
+    let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
     // The reloader and the runtime below are the first threads besides this one.
     let engine = proxy::engine(guard);
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
@@ -95,9 +95,9 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         current: Arc::clone(&current),
         metrics: Arc::clone(&metrics),
         sandbox: plan.sandbox.then(|| {
-            let connect = match current.load().routes {
-                Some(_) => Connect::Anywhere,
-                None => connect_to(&plan.upstream),
+            let connect = match current.load().config.proxy.lists_routes() {
+                true => Connect::Anywhere,
+                false => connect_to(&plan.upstream),
             };
             SandboxPolicy::new(connect, files.iter().map(SocketFile::path))
         }),

@@ -74,10 +74,10 @@ impl Endpoint {
     }
 
     /// Look after it until it is up again.
-    pub(super) fn down(pool: &Arc<Self>) {
-        if !pool.is_down.swap(true, Relaxed) {
-            tracing::warn!(upstream = %pool, "Upstream is down");
-            tokio::spawn(health::watch(Arc::downgrade(pool)));
+    pub(super) fn down(endpoint: &Arc<Self>) {
+        if !endpoint.is_down.swap(true, Relaxed) {
+            tracing::warn!(upstream = %endpoint, "Upstream is down");
+            tokio::spawn(health::watch(Arc::downgrade(endpoint)));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::config::Upstream;
 /// One of [`Replicas`], and one of its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
-    pool: usize,
+    endpoint: usize,
     address: usize,
 }
 
@@ -25,14 +25,14 @@ impl Replicas {
         tls: Option<&Arc<ClientTls>>,
         before: Option<&Self>,
     ) -> Self {
-        let pool = |upstream: &Upstream| {
-            let is_same = |pool: &&Arc<Endpoint>| pool.is(upstream, tls.map(Arc::as_ref));
+        let endpoint = |upstream: &Upstream| {
+            let is_same = |endpoint: &&Arc<Endpoint>| endpoint.is(upstream, tls.map(Arc::as_ref));
             let known = before.and_then(|before| before.0.iter().find(is_same));
             known
                 .cloned()
                 .unwrap_or_else(|| Arc::new(Endpoint::new(upstream.clone(), tls.cloned())))
         };
-        Self(upstreams.iter().map(pool).collect())
+        Self(upstreams.iter().map(endpoint).collect())
     }
 
     #[cfg(test)]
@@ -42,24 +42,24 @@ impl Replicas {
 
     /// The guard's own page instead of an exporter.
     pub fn is_own(&self) -> bool {
-        self.0.iter().any(|pool| *pool.upstream() == Upstream::Own)
+        self.0.iter().any(|endpoint| *endpoint.upstream() == Upstream::Own)
     }
 
-    pub fn pool(&self, choice: Choice) -> Option<&Arc<Endpoint>> {
-        self.0.get(choice.pool)
+    pub fn endpoint(&self, choice: Choice) -> Option<&Arc<Endpoint>> {
+        self.0.get(choice.endpoint)
     }
 
     /// The first that is up, or else the first, of those that have not failed this request.
     pub fn choose(&self, failed: &[Choice]) -> Option<Choice> {
         let all = || {
-            let pools = self.0.iter().enumerate();
-            pools
-                .flat_map(|(pool, of)| {
-                    (0..of.address_count()).map(move |n| Choice { pool, address: n })
+            let endpoints = self.0.iter().enumerate();
+            endpoints
+                .flat_map(|(endpoint, of)| {
+                    (0..of.address_count()).map(move |n| Choice { endpoint, address: n })
                 })
                 .filter(|choice| !failed.contains(choice))
         };
-        let is_up = |choice: &Choice| self.0[choice.pool].is_up();
+        let is_up = |choice: &Choice| self.0[choice.endpoint].is_up();
         all().find(is_up).or_else(|| all().next())
     }
 
@@ -76,18 +76,18 @@ impl Replicas {
         choice: Choice,
         timeouts: Timeouts,
     ) -> Result<Box<HttpPeer>> {
-        let pool = self
-            .pool(choice)
+        let endpoint = self
+            .endpoint(choice)
             .ok_or_else(|| Error::explain(ErrorType::ConnectError, "no replica left").into_up())?;
-        pool.peer(permit, choice.address, timeouts).await
+        endpoint.peer(permit, choice.address, timeouts).await
     }
 
     /// That this one cannot be reached. With others to ask, it is left alone until it can.
     pub fn failed(&self, choice: Choice) {
         if self.0.len() > 1
-            && let Some(pool) = self.pool(choice)
+            && let Some(endpoint) = self.endpoint(choice)
         {
-            Endpoint::down(pool);
+            Endpoint::down(endpoint);
         }
     }
 }

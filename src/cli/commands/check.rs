@@ -1,11 +1,12 @@
 //! `check`: what a start would say about configuration files, without starting.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use crate::cli::CheckArgs;
-use crate::config::Severity;
+use crate::config::{Severity, Upstream};
 use crate::os::exit_codes;
-use crate::routing::Route;
+use crate::routing;
 use crate::snapshot::{Snapshot, load};
 
 /// Print one line per finding; the exit code says whether every file would do.
@@ -15,9 +16,13 @@ pub fn run(args: &CheckArgs) -> u8 {
     for file in &args.files {
         match load::load(file) {
             Ok(loaded) => {
-                routes.extend(loaded.config.proxy.routes().iter().map(Route::explain));
+                let has_users = !loaded.config.users.is_empty();
+                let explain = |route: &Arc<_>| routing::explain(route, has_users);
+                routes.extend(loaded.config.proxy.routes.iter().map(explain));
                 findings.extend(loaded.warnings.iter().cloned());
-                findings.extend(Snapshot::build(loaded, None).err().unwrap_or_default());
+                findings.extend(
+                    Snapshot::build(loaded, &Upstream::Own, None).err().unwrap_or_default(),
+                );
             }
             Err(rejected) => findings.extend(rejected.findings),
         }

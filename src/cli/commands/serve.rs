@@ -115,7 +115,8 @@ pub fn start(
     process: &ProcessArgs,
 ) -> Result<u8, ServeError> {
     let names = listeners.iter().map(|bound| bound.name.clone()).collect();
-    let (snapshot, initial) = reload::load_first(file, names).map_err(ServeError::Config)?;
+    let (snapshot, initial) =
+        reload::load_first(file, names, &upstream).map_err(ServeError::Config)?;
     let telemetry = match process.telemetry_listen_address.as_str() {
         "" => Vec::new(),
         address => {

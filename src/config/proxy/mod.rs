@@ -9,6 +9,7 @@ pub mod routes;
 mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -25,8 +26,7 @@ use super::sources::ConfigFiles;
 use super::tls::{ClientAuth, Outcome, TlsConfig};
 use super::users::User;
 
-const KEYS: [&str; 9] = [
-    "public_paths",
+const KEYS: [&str; 8] = [
     "limits",
     "proxy_protocol",
     "certificates",
@@ -43,16 +43,26 @@ pub struct Others<'a> {
     pub http2: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// Request targets that are answered without credentials, compared as they are.
-    pub public_paths: Vec<String>,
     pub limits: Limits,
     /// Listeners behind a load balancer; none by default.
     pub proxy_protocol: Vec<ProxyProtocol>,
     pub tokens: Vec<Token>,
-    /// `None`: everything goes to `--upstream`.
-    pub routes: Option<Vec<RouteConfig>>,
+    /// The routes that the file lists, or else the default route alone.
+    pub routes: Vec<Arc<RouteConfig>>,
+}
+
+impl Default for Proxy {
+    /// A file without `proxy`.
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            proxy_protocol: Vec::new(),
+            tokens: Vec::new(),
+            routes: vec![Arc::new(RouteConfig::default())],
+        }
+    }
 }
 
 impl Proxy {
@@ -67,13 +77,15 @@ impl Proxy {
         let Some(node) = node else {
             return (Self::default(), PerListener::same(tls.into_option()));
         };
-        let section = node.section("proxy", &KEYS, problems);
+        let keys = [&KEYS[..], &routes::shared_keys()].concat();
+        let section = node.section("proxy", &keys, problems);
         let more = section.get("certificates");
         let more = certificates::validate(more, &tls, "proxy.certificates", sources, problems);
         let listeners = section.get("listeners");
         let own = listeners.map(|node| listeners::validate(node, others, sources, problems));
         let tls = PerListener { all: tls.with_certificates(more), own: own.unwrap_or_default() };
         let proxy = Self::with_section(
+            node,
             &section,
             &tls.as_ref().map(Outcome::client_auth),
             others,
@@ -84,6 +96,7 @@ impl Proxy {
     }
 
     fn with_section(
+        node: &Node,
         section: &Section<'_>,
         client_auth: &PerListener<ClientAuth>,
         others: &Others<'_>,
@@ -95,28 +108,31 @@ impl Proxy {
         let known = routes::Known { users: others.users, tokens: &names, client_auth };
         let mut collected: Option<routes::Collected> = None;
         if let Some(node) = section.get("routes") {
-            collected.get_or_insert_default().add(node, &known, sources, problems);
+            collected.get_or_insert_default().add(node, section, &known, sources, problems);
         }
         if let Some(node) = section.get("file_sd_configs") {
-            collected.get_or_insert_default().add_file_sd(node, &known, sources, problems);
+            collected.get_or_insert_default().add_file_sd(node, section, &known, sources, problems);
         }
-        let routes = collected.map(|collected| collected.finish(problems));
-        if let (Some(_), Some(node)) = (&routes, section.get("public_paths")) {
-            problems.error(node, "proxy.public_paths: with routes, each has its own public_paths");
-        }
-        for key in ["tokens", "tokens_file"] {
-            if let (None, Some(node)) = (&routes, section.get(key)) {
-                let message = format!("proxy.{key}: without routes nobody asks for tokens");
-                problems.error(node, message);
+        let routes = match collected {
+            Some(collected) => collected.finish(problems),
+            None => {
+                let route = routes::default_route(node, section, &known, sources, problems);
+                for key in ["tokens", "tokens_file"] {
+                    let node = section.get(key).filter(|_| section.get("access").is_none());
+                    if let Some(node) = node {
+                        let message = format!(
+                            "proxy.{key}: no rule of proxy.access asks for tokens; for users and \
+                             all tokens write `access: [{{any_user: true}}, {{tokens: [NAME]}}]`"
+                        );
+                        problems.error(node, message);
+                    }
+                }
+                vec![route]
             }
-        }
+        };
         Self {
             tokens,
-            routes,
-            public_paths: section
-                .get("public_paths")
-                .map(|node| public_paths(node, problems))
-                .unwrap_or_default(),
+            routes: routes.into_iter().map(Arc::new).collect(),
             limits: section
                 .get("limits")
                 .map(|node| Limits::validate(node, problems))
@@ -128,9 +144,9 @@ impl Proxy {
         }
     }
 
-    /// None where everything goes to `--upstream`.
-    pub fn routes(&self) -> &[RouteConfig] {
-        self.routes.as_deref().unwrap_or_default()
+    /// Returns whether the file lists routes, be they none.
+    pub fn lists_routes(&self) -> bool {
+        !matches!(self.routes.as_slice(), [route] if route.is_default)
     }
 
     /// On the listeners of whose names this holds.
@@ -140,7 +156,7 @@ impl Proxy {
         let of_route = |route: &RouteConfig| {
             !route.policy.public_paths.is_empty() && is_reached(&route.policy.listeners)
         };
-        !self.public_paths.is_empty() || self.routes().iter().any(of_route)
+        self.routes.iter().any(|route| of_route(route))
     }
 
     /// Whether a connection to this listener begins with a PROXY header.
@@ -149,19 +165,6 @@ impl Proxy {
             .iter()
             .any(|rule| rule.listen_address == listener && rule.is_expected_from(from))
     }
-}
-
-fn public_paths(node: &Node, problems: &mut Problems) -> Vec<String> {
-    let place = "proxy.public_paths";
-    let mut paths = Vec::new();
-    for (item, path) in node.strings(place, problems) {
-        // A path that different programs could read differently must not be public.
-        match routes::is_plain(path) {
-            Err(what) => problems.error(item, format!("{place}: {path:?} {what}")),
-            Ok(()) => paths.push(path.to_owned()),
-        }
-    }
-    paths
 }
 
 /// A single address is a network of one. One with bits after its mask may be meant otherwise.

@@ -31,7 +31,7 @@ fn lost(old: &Config, config: &Config) -> Vec<String> {
              looks like this; to mean it, write `basic_auth_users: {}`",
         );
     }
-    if old.proxy.routes.is_some() != config.proxy.routes.is_some() {
+    if old.proxy.lists_routes() != config.proxy.lists_routes() {
         lost.push(
             "proxy.routes: whether there are any cannot change while the guard runs; restart it, \
              if this is not a half-written file",
@@ -53,7 +53,7 @@ pub fn knows_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding
     let proxy = &new.config.proxy;
     let behind_balancers = proxy.proxy_protocol.iter().map(|rule| rule.listen_address.as_str());
     let own_tls = new.config.tls.names();
-    let of_routes = proxy.routes().iter().flat_map(|route| &route.policy.listeners);
+    let of_routes = proxy.routes.iter().flat_map(|route| &route.policy.listeners);
     let named = [
         ("proxy_protocol.listen_address", behind_balancers.collect::<Vec<_>>()),
         ("listeners.listen_address", own_tls.collect()),
@@ -72,7 +72,7 @@ pub fn knows_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding
 fn refuse(new: &Loaded, why: impl Iterator<Item = String>) -> Result<(), Vec<Finding>> {
     let findings: Vec<Finding> = why
         .map(|message| Finding {
-            file: new.sources.web_config().to_owned(),
+            file: new.files.web_config().to_owned(),
             line: None,
             severity: Severity::Error,
             message,

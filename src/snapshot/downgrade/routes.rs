@@ -2,6 +2,7 @@
 //! holds a weaker one.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::config::routes::{AccessRules, Pattern, RouteConfig, Rule};
@@ -12,16 +13,17 @@ const MOST_TOLD: usize = 20;
 const HALF: &str = "refused, since a half-written file looks like this; to mean it";
 
 pub fn lost(old: &Config, new: &Config) -> Vec<String> {
-    let anybody = match new.users.is_empty() {
-        true => "access: [{any_client: true}]",
-        false => "access: [{any_user: true}]",
+    let anybody = match (new.users.is_empty(), new.proxy.lists_routes()) {
+        (false, _) => "access: [{any_user: true}]",
+        (true, true) => "access: [{any_client: true}]",
+        (true, false) => "access: [{networks: [0.0.0.0/0, '::/0', unix]}]",
     };
-    let before = Before::new(old.proxy.routes(), new.proxy.routes());
-    let weakened = new.proxy.routes().iter().flat_map(|route| {
+    let before = PreviousRoutes::new(&old.proxy.routes, &new.proxy.routes);
+    let weakened = new.proxy.routes.iter().flat_map(|route| {
         let known = before.of(route).into_iter();
         known.flat_map(|before| of_route(before, route, anybody)).collect::<Vec<_>>()
     });
-    let taken_over = before.taken_over(new.proxy.routes());
+    let taken_over = before.taken_over(&new.proxy.routes);
     let mut lost: Vec<String> = weakened.chain(taken_over).collect();
     if lost.len() > MOST_TOLD {
         let more = lost.len() - MOST_TOLD;
@@ -32,14 +34,14 @@ pub fn lost(old: &Config, new: &Config) -> Vec<String> {
 }
 
 /// The routes that are in force.
-struct Before<'a> {
+struct PreviousRoutes<'a> {
     by_name: HashMap<&'a str, &'a RouteConfig>,
     /// Those whose names are no more, by the exporters that they lead to.
     gone: HashMap<String, Vec<&'a RouteConfig>>,
 }
 
-impl<'a> Before<'a> {
-    fn new(old: &'a [RouteConfig], new: &[RouteConfig]) -> Self {
+impl<'a> PreviousRoutes<'a> {
+    fn new(old: &'a [Arc<RouteConfig>], new: &[Arc<RouteConfig>]) -> Self {
         let names: HashSet<&str> = new.iter().map(|route| route.name.as_str()).collect();
         let mut gone: HashMap<String, Vec<&RouteConfig>> = HashMap::new();
         for route in old.iter().filter(|route| !names.contains(route.name.as_str())) {
@@ -47,7 +49,10 @@ impl<'a> Before<'a> {
                 gone.entry(upstream.to_string()).or_default().push(route);
             }
         }
-        Self { by_name: old.iter().map(|route| (route.name.as_str(), route)).collect(), gone }
+        Self {
+            by_name: old.iter().map(|route| (route.name.as_str(), route.as_ref())).collect(),
+            gone,
+        }
     }
 
     /// What a route was: by its name, or else, since a cut may have taken that, any that led to the
@@ -68,12 +73,12 @@ impl<'a> Before<'a> {
     }
 
     /// Routes whose paths another one, above them, lets through by other rules, once they have gone.
-    fn taken_over(&self, new: &[RouteConfig]) -> Vec<String> {
+    fn taken_over(&self, new: &[Arc<RouteConfig>]) -> Vec<String> {
         let takes = |route: &RouteConfig, gone: &RouteConfig| {
             gone.prefix != route.prefix
                 && route.prefix.covers(gone.prefix.as_str())
                 && gone.policy.access != route.policy.access
-                && gone.paths.iter().any(|path| lets_through(route, gone, path))
+                && gone.patterns().iter().any(|path| lets_through(route, gone, path))
         };
         let mut messages = Vec::new();
         for route in new {
@@ -99,26 +104,35 @@ fn lets_through(route: &RouteConfig, gone: &RouteConfig, path: &Pattern) -> bool
             None => own == outside,
         }
     };
-    route.paths.iter().any(has)
+    route.patterns().iter().any(has)
+}
+
+/// Returns the words that mean any path, any method and any target: what a route without them has.
+fn remedies(route: &RouteConfig) -> (String, &'static str, &'static str) {
+    if route.is_default {
+        let methods = "[GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS]";
+        return ("[/*]".to_owned(), methods, "restart the guard");
+    }
+    let paths: Vec<&str> = route.patterns().iter().map(Pattern::as_str).collect();
+    (format!("{paths:?}"), "[GET, HEAD]", "remove the route first, and give it another name")
 }
 
 fn of_route(before: &RouteConfig, route: &RouteConfig, anybody: &str) -> Vec<String> {
-    let place = format!("proxy.routes.{}", route.name);
+    let place = match route.is_default {
+        true => "proxy".to_owned(),
+        false => format!("proxy.routes.{}", route.name),
+    };
     let forgotten = |key| before.declared.contains(&key) && !route.declared.contains(&key);
-    let paths: Vec<&str> = route.paths.iter().map(Pattern::as_str).collect();
+    let (paths, methods, targets) = remedies(route);
     let written = |key: &str, value: &str| format!("write `{key}: {value}`");
     let (was, is) = (&before.policy, &route.policy);
     let keys = [
         ("access", was.access != is.access, format!("write `{anybody}`")),
-        ("paths", before.paths != route.paths, written("paths", &format!("{paths:?}"))),
-        ("methods", was.methods != is.methods, written("methods", "[GET, HEAD]")),
+        ("paths", before.paths != route.paths, written("paths", &paths)),
+        ("methods", was.methods != is.methods, written("methods", methods)),
         ("listeners", was.listeners != is.listeners, written("listeners", "[]")),
         ("strip_path", before.strip != route.strip, written("strip_path", "true")),
-        (
-            "allowed_targets",
-            before.allowed_targets != route.allowed_targets,
-            "remove the route first, and give it another name".to_owned(),
-        ),
+        ("allowed_targets", before.allowed_targets != route.allowed_targets, targets.to_owned()),
         ("__scheme__", before.upstreams != route.upstreams, written("__scheme__", "http")),
         ("__metrics_path__", before.paths != route.paths, written("__metrics_path__", "/metrics")),
     ];
@@ -139,13 +153,13 @@ fn of_route(before: &RouteConfig, route: &RouteConfig, anybody: &str) -> Vec<Str
 /// What the last rule asked for and asks for no more; with the word that means it. A cut cannot be in
 /// another one.
 fn lost_conditions(before: &AccessRules, now: &AccessRules) -> Vec<(&'static str, &'static str)> {
-    let Some((rule, others)) = now.rules.split_last() else { return Vec::new() };
-    if before.rules.contains(rule) {
+    let Some((rule, others)) = now.rules().split_last() else { return Vec::new() };
+    if before.rules().contains(rule) {
         return Vec::new();
     }
     let is_gone = |before: &Rule| !others.contains(before);
-    let at_its_place = before.rules.get(others.len()).filter(|before| is_gone(before));
-    let cut = before.rules.iter().filter(|before| is_gone(before) && is_part(rule, before));
+    let at_its_place = before.rules().get(others.len()).filter(|before| is_gone(before));
+    let cut = before.rules().iter().filter(|before| is_gone(before) && is_part(rule, before));
     let has_credentials =
         |rule: &Rule| rule.any_user || rule.users.is_some() || rule.tokens.is_some();
     let declared = rule.declared;

@@ -9,8 +9,8 @@ use http::Method;
 
 use super::lost;
 use crate::auth::{Caller, Identity};
-use crate::config::{ClientCertificate, Config};
-use crate::routing::{Route, Routes};
+use crate::config::{ClientCertificate, Config, Upstream};
+use crate::routing::{RequestTarget, Route, RouteContext, Routes};
 use crate::tls::ClientNames;
 use crate::{auth, config};
 
@@ -91,6 +91,29 @@ fn rich() -> Yaml {
                 ("listeners", listener(tls("RequireAndVerifyClientCert"))),
                 ("tokens", Map(vec![("ci", Text(token))])),
                 ("routes", List(vec![first, second])),
+            ]),
+        ),
+    ])
+}
+
+/// Everything that a route can say, directly under `proxy`.
+fn default_route() -> Yaml {
+    let token = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let second_rule = Map(vec![("tokens", list(["ci"])), ("networks", list(["10.0.0.0/8"]))]);
+    Map(vec![
+        ("tls_server_config", tls("VerifyClientCertIfGiven")),
+        ("basic_auth_users", users()),
+        (
+            "proxy",
+            Map(vec![
+                ("tokens", Map(vec![("ci", Text(token))])),
+                ("access", List(vec![rule("users", ["alice", "bob"]), second_rule])),
+                ("methods", list(["HEAD"])),
+                ("paths", list(["/a", "/b"])),
+                ("public_paths", list(["/healthy"])),
+                ("allowed_targets", list(["x", "y"])),
+                ("labels", Map(vec![("team", Text("infra"))])),
+                ("coalesce", Text("true")),
             ]),
         ),
     ])
@@ -220,7 +243,13 @@ fn everybody(names: &[Option<ClientNames>]) -> Vec<(Caller<'_>, Option<&str>)> {
 /// What an exporter can be asked, by whom, through which listener.
 fn reached(config: &Config) -> HashSet<String> {
     let names = [None, Some("a.example".into()), Some("other.example".into())];
-    let routes = Routes::new(config.proxy.routes(), &HashMap::new(), None);
+    let context = RouteContext {
+        upstream: &Upstream::Own,
+        has_users: !config.users.is_empty(),
+        upstream_materials: &HashMap::new(),
+        previous: None,
+    };
+    let routes = Routes::new(&config.proxy.routes, &context);
     let mut reached = HashSet::new();
     for listener in [":1", ":2", ":3"] {
         for (number, (caller, user)) in everybody(&names).iter().enumerate() {
@@ -230,17 +259,13 @@ fn reached(config: &Config) -> HashSet<String> {
                 ClientCertificate::Verified
             };
             let is_user = user.is_none_or(|name| config.users.iter().any(|user| user.name == name));
-            let is_admitted = is_user && shown >= config.client_certificate(listener);
+            let tls = config.tls.of(listener).as_ref();
+            let required =
+                tls.map_or(ClientCertificate::Optional, |tls| tls.client_auth.required_level());
+            let is_admitted = is_user && shown >= required;
             let who = format!("{listener} {number}");
-            if config.proxy.routes.is_none() {
-                let is_known = config.users.is_empty() || user.is_some();
-                let is_public = !config.proxy.public_paths.is_empty();
-                reached.extend((is_admitted && is_known).then(|| format!("{who} /b")));
-                reached.extend(is_public.then(|| format!("{who} /a")));
-            } else {
-                let questions = questions(&routes, listener, caller, is_admitted);
-                reached.extend(questions.iter().map(|question| format!("{who} {question}")));
-            }
+            let questions = questions(&routes, listener, caller, is_admitted);
+            reached.extend(questions.iter().map(|question| format!("{who} {question}")));
         }
     }
     reached
@@ -271,12 +296,15 @@ fn questions(
 fn ways(route: &Route, caller: &Caller<'_>, path: &str, is_admitted: bool) -> Vec<String> {
     let ways = [(Method::GET, "target=x"), (Method::HEAD, "target=x"), (Method::HEAD, "target=z")];
     let passes = |(method, query): &(Method, &str)| {
-        let permit = match route.public(path) {
+        // Without a query on the default route: with one, none of its paths is public.
+        let query = route.listed_name().map(|_| *query);
+        let target = RequestTarget { method, path, query, raw: path.as_bytes() };
+        let permit = match route.public(&target) {
             Some(declared) => Some(auth::public(declared)),
-            None if is_admitted => route.policy.admit(caller).ok(),
+            None if is_admitted => route.policy.authorize(caller).ok(),
             None => None,
         };
-        permit.is_some_and(|permit| route.check(permit, method, path, Some(query)).is_ok())
+        permit.is_some_and(|permit| route.check(permit, &target).is_ok())
     };
     ways.iter()
         .filter(|way| passes(way))
@@ -329,6 +357,11 @@ fn no_cut_of_rich_rules_opens_anything() {
 #[test]
 fn no_cut_of_nested_routes_opens_anything() {
     no_cut_opens_anything_of(&nested());
+}
+
+#[test]
+fn no_cut_of_rules_of_the_default_route_opens_anything() {
+    no_cut_opens_anything_of(&default_route());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::config::{Config, TlsConfig};
-use crate::snapshot::{Expiry, Snapshot, TlsSnapshot};
+use crate::snapshot::{Expiry, Snapshot};
 
 pub fn log(old: &Snapshot, new: &Snapshot) {
     let expiry = |snapshot: &Snapshot| snapshot.certificate_expiry().map(rfc3339);
@@ -31,7 +31,7 @@ fn describe(old: &Snapshot, new: &Snapshot) -> String {
     let (a, b): (&Config, &Config) = (&old.config, &new.config);
     let parts = [
         ("users", a.users != b.users),
-        ("certificate", certificates(old) != certificates(new)),
+        ("certificate", old.fingerprints() != new.fingerprints()),
         ("tls", !same_tls_rules(a, b)),
         ("http2", a.http.http2 != b.http.http2),
         ("headers", a.http.headers != b.http.headers),
@@ -41,10 +41,6 @@ fn describe(old: &Snapshot, new: &Snapshot) -> String {
     let changed: Vec<&str> =
         parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
     if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") }
-}
-
-fn certificates(snapshot: &Snapshot) -> Vec<&[u8]> {
-    snapshot.tls.iter().flatten().map(TlsSnapshot::fingerprint).collect()
 }
 
 fn same_tls_rules(old: &Config, new: &Config) -> bool {

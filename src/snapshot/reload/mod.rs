@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::load::{LoadError, Loaded};
 use super::{Current, Snapshot, downgrade, load};
-use crate::config::{ConfigFiles, Finding};
+use crate::config::{ConfigFiles, Finding, Upstream};
 use crate::observe::metrics::Metrics;
 pub use change::rfc3339;
 use watch::Watcher;
@@ -67,9 +67,11 @@ impl ReloadHandle {
 /// What the thread needs of the first load.
 pub struct Initial {
     pub file: PathBuf,
-    pub sources: ConfigFiles,
+    pub files: ConfigFiles,
     /// The listeners by name; they stay what they are.
     pub listeners: Vec<String>,
+    /// `--upstream`, where the default route leads.
+    pub upstream: Upstream,
 }
 
 /// Watch and reload until the returned value is dropped.
@@ -138,6 +140,7 @@ impl Inbox {
 struct Worker {
     file: PathBuf,
     listeners: Vec<String>,
+    upstream: Upstream,
     current: Arc<Current>,
     metrics: Arc<Metrics>,
     watcher: Watcher,
@@ -156,10 +159,10 @@ struct Read {
 }
 
 impl Read {
-    fn sources(&self) -> &ConfigFiles {
+    fn files(&self) -> &ConfigFiles {
         match &self.outcome {
-            Ok(loaded) => &loaded.sources,
-            Err(rejected) => &rejected.sources,
+            Ok(loaded) => &loaded.files,
+            Err(rejected) => &rejected.files,
         }
     }
 }
@@ -171,10 +174,20 @@ impl Worker {
         metrics: Arc<Metrics>,
         mut watcher: Watcher,
     ) -> Self {
-        watcher.follow(&initial.sources);
-        let seen = initial.sources.digest();
-        let Initial { file, listeners, .. } = initial;
-        Self { file, listeners, current, metrics, watcher, seen, accepted: true, put_off: false }
+        watcher.follow(&initial.files);
+        let seen = initial.files.digest();
+        let Initial { file, listeners, upstream, .. } = initial;
+        Self {
+            file,
+            listeners,
+            upstream,
+            current,
+            metrics,
+            watcher,
+            seen,
+            accepted: true,
+            put_off: false,
+        }
     }
 
     fn run(mut self, mut inbox: Inbox) {
@@ -247,7 +260,7 @@ impl Worker {
         };
         let unchanged = read.digest == self.seen;
         if unchanged && self.watcher.is_stale() {
-            self.watcher.follow(read.sources());
+            self.watcher.follow(read.files());
         }
         match trigger {
             Trigger::Change if unchanged => return Ok(()),
@@ -260,11 +273,11 @@ impl Worker {
         self.seen = read.digest;
         let result = match read.outcome {
             Ok(loaded) => {
-                self.watcher.follow(&loaded.sources);
+                self.watcher.follow(&loaded.files);
                 self.apply(loaded)
             }
             Err(rejected) => {
-                self.watcher.follow(&rejected.sources);
+                self.watcher.follow(&rejected.files);
                 Err(rejected.findings)
             }
         };
@@ -295,8 +308,8 @@ impl Worker {
     fn read(&self) -> Read {
         let outcome = load::load(&self.file);
         let digest = match &outcome {
-            Ok(loaded) => loaded.sources.digest(),
-            Err(rejected) => rejected.sources.digest(),
+            Ok(loaded) => loaded.files.digest(),
+            Err(rejected) => rejected.files.digest(),
         };
         Read { outcome, digest }
     }
@@ -308,7 +321,7 @@ impl Worker {
         for warning in &loaded.warnings {
             tracing::warn!(finding = %warning, "Web configuration");
         }
-        let new = Arc::new(Snapshot::build(loaded, Some(&old))?);
+        let new = Arc::new(Snapshot::build(loaded, &self.upstream, Some(&old))?);
         self.current.store(Arc::clone(&new));
         self.metrics.config_reloaded();
         self.metrics
@@ -341,12 +354,18 @@ enum Trigger {
 pub fn load_first(
     file: &Path,
     listeners: Vec<String>,
+    upstream: &Upstream,
 ) -> Result<(Snapshot, Initial), Vec<Finding>> {
     let loaded = load::load(file).map_err(|rejected| rejected.findings)?;
     downgrade::knows_listeners(&listeners, &loaded)?;
     for warning in &loaded.warnings {
         tracing::warn!(finding = %warning, "Web configuration");
     }
-    let initial = Initial { file: file.to_owned(), sources: loaded.sources.clone(), listeners };
-    Ok((Snapshot::build(loaded, None)?, initial))
+    let initial = Initial {
+        file: file.to_owned(),
+        files: loaded.files.clone(),
+        listeners,
+        upstream: upstream.clone(),
+    };
+    Ok((Snapshot::build(loaded, upstream, None)?, initial))
 }

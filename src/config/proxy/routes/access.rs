@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
+use super::policy::{Entry, EntryKind};
 use crate::config::findings::Problems;
 use crate::config::node::{Kind, Node};
 use crate::config::proxy::network;
@@ -15,9 +16,13 @@ const KEYS: [&str; 6] = ["any_client", "any_user", "users", "tokens", "client_na
 /// For clients on a unix socket.
 const UNIX: &str = "unix";
 
+/// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessRules {
-    pub rules: Vec<Rule>,
+pub enum AccessRules {
+    /// As the exporter-toolkit has it: a user of `basic_auth_users`, or everybody when there are none.
+    Toolkit,
+    /// A request is authorized if it meets every condition of at least one rule.
+    Rules(Vec<Rule>),
 }
 
 /// Everything in it must hold; what is `None` is not asked for.
@@ -80,24 +85,32 @@ impl std::fmt::Display for Network {
 }
 
 impl AccessRules {
-    pub(super) fn validate(
-        node: Option<&Node>,
-        route: &Node,
-        place: &str,
-        known: &Known<'_>,
-        problems: &mut Problems,
-    ) -> Self {
-        let Some(node) = node else {
-            return Self { rules: vec![default_rule(route, place, known, problems)] };
+    pub(super) fn validate(entry: &Entry<'_>, known: &Known<'_>, problems: &mut Problems) -> Self {
+        let Some((node, place)) = entry.find("access") else {
+            return match entry.kind {
+                EntryKind::Default => Self::Toolkit,
+                EntryKind::Listed | EntryKind::FileSd => {
+                    let place = entry.at("access");
+                    Self::Rules(vec![default_rule(entry.node, &place, known, problems)])
+                }
+            };
         };
         let Kind::Sequence(items) = &node.kind else {
             problems.error(node, format!("{place}: expected a list of rules, any of which admits"));
-            return Self { rules: Vec::new() };
+            return Self::Rules(Vec::new());
         };
         if items.is_empty() {
             problems.error(node, format!("{place}: no rule, so that nobody may use the route"));
         }
-        Self { rules: items.iter().map(|item| rule(item, place, known, problems)).collect() }
+        Self::Rules(items.iter().map(|item| rule(item, &place, known, problems)).collect())
+    }
+
+    /// Returns the rules; none where the exporter-toolkit's way holds.
+    pub fn rules(&self) -> &[Rule] {
+        match self {
+            Self::Toolkit => &[],
+            Self::Rules(rules) => rules,
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    Collected, Known, METRICS, NAME, Pattern, Place, Prefix, RouteConfig, RoutePolicy, declared,
-    is_label, is_name, labels, policy, prefix,
+    Collected, Known, METRICS, NAME, Pattern, Place, Prefix, RouteConfig, RoutePolicy, is_label,
+    is_name, policy, prefix,
 };
 use crate::config::Upstream;
 use crate::config::document::NodePath;
@@ -47,8 +47,14 @@ struct Template {
     name: Option<String>,
     prefix: Prefix,
     labels: BTreeMap<String, String>,
+    allowed_targets: Option<Vec<String>>,
     declared: Vec<&'static str>,
     policy: Arc<RoutePolicy>,
+}
+
+/// The keys of an item of `proxy.file_sd_configs`.
+fn keys() -> Vec<&'static str> {
+    [&KEYS[..], &["allowed_targets"], &policy::KEYS, &policy::SHARED_KEYS].concat()
 }
 
 impl Collected {
@@ -56,6 +62,7 @@ impl Collected {
     pub fn add_file_sd(
         &mut self,
         node: &Node,
+        defaults: &Section<'_>,
         known: &Known<'_>,
         sources: &mut ConfigFiles,
         problems: &mut Problems,
@@ -65,18 +72,19 @@ impl Collected {
             return problems.error(node, message);
         };
         for item in items {
-            self.add_entry(item, known, sources, problems);
+            self.add_entry(item, defaults, known, sources, problems);
         }
     }
 
     fn add_entry(
         &mut self,
         node: &Node,
+        defaults: &Section<'_>,
         known: &Known<'_>,
         sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) {
-        let section = node.section(PLACE, &[&KEYS[..], &policy::KEYS].concat(), problems);
+        let section = node.section(PLACE, &keys(), problems);
         let mut found: Vec<(File, Vec<Target>)> = Vec::new();
         for mut file in files(node, &section, sources, problems) {
             let targets = targets(&file.root, &mut file.problems);
@@ -84,7 +92,12 @@ impl Collected {
         }
         let targets = found.iter().flat_map(|(_, targets)| targets);
         let upstreams: Vec<Upstream> = targets.map(|target| target.upstream.clone()).collect();
-        let template = Template::read(node, &section, &upstreams, known, sources, problems);
+        let template = {
+            let (section, kind) = (&section, policy::EntryKind::FileSd);
+            let entry =
+                policy::Entry { node, section, defaults: Some(defaults), place: PLACE, kind };
+            Template::read(&entry, &upstreams, known, sources, problems)
+        };
         // Prometheus takes a target that is there twice for one.
         let mut seen = HashSet::new();
         for (file, targets) in found {
@@ -146,15 +159,14 @@ fn files(
 
 impl Template {
     fn read(
-        node: &Node,
-        section: &Section<'_>,
+        entry: &policy::Entry<'_>,
         upstreams: &[Upstream],
         known: &Known<'_>,
         sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) -> Self {
-        let entry = policy::Entry { node, section, place: PLACE, upstreams_vary: true };
-        let policy = RoutePolicy::read(&entry, upstreams, known, sources, problems);
+        let section = entry.section;
+        let policy = RoutePolicy::read(entry, upstreams, known, sources, problems);
         let name = section.get("name").and_then(|node| {
             let text = node.string(&format!("{PLACE}.name"), problems)?;
             if !is_name(text) {
@@ -162,13 +174,12 @@ impl Template {
             }
             Some(text.to_owned())
         });
-        let of_all = section.get("labels");
-        let of_all = of_all.map(|node| labels(node, &format!("{PLACE}.labels"), problems));
         Self {
             name,
             prefix: prefix(section.get("path"), &format!("{PLACE}.path"), problems),
-            labels: of_all.unwrap_or_default(),
-            declared: declared(section),
+            labels: super::labels_of(entry, problems),
+            allowed_targets: super::allowed_targets(entry, problems),
+            declared: entry.declared(&keys()),
             policy: Arc::new(policy),
         }
     }
@@ -185,8 +196,9 @@ impl Template {
             prefix: self.prefix.below(&target.name),
             strip: true,
             upstreams: vec![target.upstream.clone()],
-            paths: vec![target.path.clone()],
-            allowed_targets: None,
+            is_default: false,
+            paths: Some(vec![target.path.clone()]),
+            allowed_targets: self.allowed_targets.clone(),
             labels,
             declared: self.declared.iter().chain(&target.declared).copied().collect(),
             policy: Arc::clone(&self.policy),

@@ -28,9 +28,14 @@ use crate::config::users::User;
 /// What a route forwards when it does not say.
 const METRICS: &str = "/metrics";
 
-/// Beside those of the policy.
-const KEYS: [&str; 7] =
-    ["name", "path", "strip_path", "upstreams", "paths", "allowed_targets", "labels"];
+/// Keys of an item of `proxy.routes` alone.
+const KEYS: [&str; 4] = ["name", "path", "strip_path", "upstreams"];
+
+/// Keys of a route that may stand directly under `proxy` as well, beside those of the policy.
+const SHARED_KEYS: [&str; 3] = ["paths", "allowed_targets", "labels"];
+
+/// The name of the default route in messages.
+const DEFAULT_ROUTE: &str = "default";
 
 /// Where the guard answers service discovery when there are routes.
 pub const TARGETS: &str = "/-/targets";
@@ -40,13 +45,15 @@ pub const TARGETS: &str = "/-/targets";
 pub struct RouteConfig {
     /// Unique; for logs, answers and service discovery.
     pub name: String,
+    /// Whether it is the route to `--upstream` that a file without `routes` has.
+    pub is_default: bool,
     pub prefix: Prefix,
     /// Whether the exporter is asked without the prefix.
     pub strip: bool,
-    /// One is asked; the next when it cannot be reached.
+    /// One is asked; the next when it cannot be reached. Of the default route, empty: `--upstream`.
     pub upstreams: Vec<Upstream>,
-    /// As the exporter sees them.
-    pub paths: Vec<Pattern>,
+    /// As the exporter sees them; `None`: any path, on the default route alone.
+    pub paths: Option<Vec<Pattern>>,
     /// What the query parameter `target` may be; `None`: anything.
     pub allowed_targets: Option<Vec<String>>,
     /// For service discovery.
@@ -87,12 +94,24 @@ impl RouteConfig {
         if self.strip { format!("{}{path}", self.prefix.as_str()) } else { path.to_owned() }
     }
 
+    /// Returns whether the exporter is asked for this path, as the exporter sees it.
+    pub fn forwards(&self, path: &str) -> bool {
+        let paths = self.paths.as_ref();
+        paths.is_none_or(|paths| paths.iter().any(|pattern| pattern.matches(path)))
+    }
+
+    /// Returns the patterns of the paths that are forwarded; none where any path is.
+    pub fn patterns(&self) -> &[Pattern] {
+        self.paths.as_deref().unwrap_or_default()
+    }
+
     /// What service discovery has for `__metrics_path__`; `None` where there is nothing to scrape.
     pub fn metrics_path(&self) -> Option<String> {
-        let is_scraped = self.policy.methods.iter().any(|method| method == "GET");
-        let exact = || self.paths.iter().find_map(Pattern::exact);
+        let methods = self.policy.methods.as_ref();
+        let is_scraped = methods.is_none_or(|methods| methods.iter().any(|name| name == "GET"));
+        let exact = || self.patterns().iter().find_map(Pattern::exact);
         let usual = if self.strip { METRICS.to_owned() } else { self.prefix.join(METRICS) };
-        let has_usual = || self.paths.iter().any(|pattern| pattern.matches(&usual));
+        let has_usual = || self.forwards(&usual);
         let path = exact().or_else(|| has_usual().then_some(usual.as_str()));
         path.filter(|_| is_scraped).map(|path| self.outside(path))
     }
@@ -117,6 +136,7 @@ impl Collected {
     pub fn add(
         &mut self,
         node: &Node,
+        defaults: &Section<'_>,
         known: &Known<'_>,
         sources: &mut ConfigFiles,
         problems: &mut Problems,
@@ -125,7 +145,7 @@ impl Collected {
             return problems.error(node, "proxy.routes: expected a list of routes");
         };
         for item in items {
-            if let Some(route) = route(item, known, sources, problems) {
+            if let Some(route) = route(item, defaults, known, sources, problems) {
                 self.routes.push(route);
                 self.places.push(Place::Here(item.path.clone()));
             }
@@ -153,6 +173,7 @@ impl Collected {
 /// `None` for what is no route at all; what is wrong with one is in `problems`.
 fn route(
     node: &Node,
+    defaults: &Section<'_>,
     known: &Known<'_>,
     sources: &mut ConfigFiles,
     problems: &mut Problems,
@@ -162,9 +183,11 @@ fn route(
         return None;
     }
     let place = place_of(node);
-    let section = node.section(&place, &[&KEYS[..], &policy::KEYS].concat(), problems);
+    let section = node.section(&place, &route_keys(), problems);
     let upstreams = upstreams(&section, node, &place, problems);
-    let entry = policy::Entry { node, section: &section, place: &place, upstreams_vary: false };
+    let kind = policy::EntryKind::Listed;
+    let entry =
+        policy::Entry { node, section: &section, defaults: Some(defaults), place: &place, kind };
     let policy = RoutePolicy::read(&entry, &upstreams, known, sources, problems);
     let at = |key: &str| format!("{place}.{key}");
     let prefix = prefix(section.get("path"), &at("path"), problems);
@@ -173,27 +196,84 @@ fn route(
         .get("strip_path")
         .and_then(|node| node.boolean(&at("strip_path"), problems))
         .unwrap_or(true);
-    let allowed_targets = section.get("allowed_targets").map(|node| {
-        let items = node.strings(&at("allowed_targets"), problems);
-        items.into_iter().map(|(_, text)| text.to_owned()).collect()
-    });
-    let labels = section.get("labels").map(|node| labels(node, &at("labels"), problems));
     Some(RouteConfig {
         name,
+        is_default: false,
         strip,
         upstreams,
-        paths: paths(section.get("paths"), &prefix, strip, &at("paths"), problems),
+        paths: Some(paths(&entry, &prefix, strip, problems)),
         prefix,
-        allowed_targets,
-        labels: labels.unwrap_or_default(),
-        declared: declared(&section),
+        allowed_targets: allowed_targets(&entry, problems),
+        labels: labels_of(&entry, problems),
+        declared: entry.declared(&route_keys()),
         policy: Arc::new(policy),
     })
 }
 
-fn declared(section: &Section<'_>) -> Vec<&'static str> {
-    let keys = KEYS.into_iter().chain(policy::KEYS);
-    keys.filter(|key| section.get(key).is_some()).collect()
+/// The keys of an item of `proxy.routes`.
+fn route_keys() -> Vec<&'static str> {
+    [&KEYS[..], &SHARED_KEYS, &policy::KEYS, &policy::SHARED_KEYS].concat()
+}
+
+/// The keys of a route that may stand directly under `proxy`.
+pub fn shared_keys() -> Vec<&'static str> {
+    [&SHARED_KEYS[..], &policy::SHARED_KEYS].concat()
+}
+
+/// Reads the route to `--upstream` from the keys directly under `proxy`.
+pub fn default_route(
+    node: &Node,
+    section: &Section<'_>,
+    known: &Known<'_>,
+    sources: &mut ConfigFiles,
+    problems: &mut Problems,
+) -> RouteConfig {
+    let kind = policy::EntryKind::Default;
+    let entry = policy::Entry { node, section, defaults: None, place: "proxy", kind };
+    let policy = RoutePolicy::read(&entry, &[], known, sources, problems);
+    let has_paths = section.get("paths").is_some();
+    RouteConfig {
+        paths: has_paths.then(|| paths(&entry, &Prefix::default(), false, problems)),
+        allowed_targets: allowed_targets(&entry, problems),
+        labels: labels_of(&entry, problems),
+        declared: entry.declared(&shared_keys()),
+        policy: Arc::new(policy),
+        ..RouteConfig::default()
+    }
+}
+
+impl Default for RouteConfig {
+    /// The default route of a file without `proxy`: any method, any path, and the users of the file.
+    fn default() -> Self {
+        Self {
+            name: DEFAULT_ROUTE.to_owned(),
+            is_default: true,
+            prefix: Prefix::default(),
+            strip: false,
+            upstreams: Vec::new(),
+            paths: None,
+            allowed_targets: None,
+            labels: BTreeMap::new(),
+            declared: Vec::new(),
+            policy: Arc::new(RoutePolicy::default()),
+        }
+    }
+}
+
+fn allowed_targets(entry: &policy::Entry<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    entry.find("allowed_targets")?;
+    let items = entry.list("allowed_targets", problems);
+    Some(items.into_iter().map(|(_, text)| text.to_owned()).collect())
+}
+
+/// Reads the labels of an entry, and those under `proxy` that it does not give another value.
+fn labels_of(entry: &policy::Entry<'_>, problems: &mut Problems) -> BTreeMap<String, String> {
+    let defaults = entry.defaults.and_then(|defaults| defaults.get("labels"));
+    let mut all = defaults.map(|node| labels(node, "proxy.labels", problems)).unwrap_or_default();
+    if let Some(node) = entry.section.get("labels") {
+        all.extend(labels(node, &entry.at("labels"), problems));
+    }
+    all
 }
 
 fn prefix(node: Option<&Node>, place: &str, problems: &mut Problems) -> Prefix {
@@ -234,14 +314,14 @@ fn upstreams(
 }
 
 fn paths(
-    node: Option<&Node>,
+    entry: &policy::Entry<'_>,
     prefix: &Prefix,
     strip: bool,
-    place: &str,
     problems: &mut Problems,
 ) -> Vec<Pattern> {
     let mut paths = Vec::new();
-    for (item, text) in node.map(|node| node.strings(place, problems)).unwrap_or_default() {
+    let place = entry.find("paths").map(|(_, place)| place).unwrap_or_default();
+    for (item, text) in entry.list("paths", problems) {
         match Pattern::parse(text) {
             Ok(pattern) if strip || prefix.covers(pattern.as_str()) => paths.push(pattern),
             Ok(_) => {

@@ -93,7 +93,7 @@ fn share_a_listener(a: &RouteConfig, b: &RouteConfig) -> bool {
 
 /// The paths by which clients reach it, and those below which they do.
 fn outside_paths(route: &RouteConfig) -> impl Iterator<Item = String> {
-    let paths = route.paths.iter().map(|pattern| pattern.exact().unwrap_or(pattern.above()));
+    let paths = route.patterns().iter().map(|pattern| pattern.exact().unwrap_or(pattern.above()));
     paths
         .chain(route.policy.public_paths.iter().map(String::as_str))
         .map(|path| route.outside(path))

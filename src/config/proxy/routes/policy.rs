@@ -9,17 +9,12 @@ use crate::config::node::{Node, Section};
 use crate::config::sources::ConfigFiles;
 use crate::config::{Upstream, duration};
 
-pub const KEYS: [&str; 9] = [
-    "hosts",
-    "listeners",
-    "upstream_tls",
-    "methods",
-    "public_paths",
-    "access",
-    "coalesce",
-    "cache_for",
-    "same_for_all",
-];
+pub const KEYS: [&str; 3] = ["hosts", "listeners", "upstream_tls"];
+
+/// Keys that may stand directly under `proxy` as well: without `routes` they are the default route's,
+/// with `routes` the defaults of each route.
+pub const SHARED_KEYS: [&str; 6] =
+    ["methods", "public_paths", "access", "coalesce", "cache_for", "same_for_all"];
 
 const METHODS: [&str; 2] = ["GET", "HEAD"];
 
@@ -37,7 +32,8 @@ pub struct RoutePolicy {
     pub listeners: Vec<String>,
     /// For upstreams with `https`.
     pub upstream_tls: Option<UpstreamTls>,
-    pub methods: Vec<String>,
+    /// `None`: any method, on the default route alone.
+    pub methods: Option<Vec<String>>,
     /// As the exporter sees them; of these, nobody has to show anything.
     pub public_paths: Vec<String>,
     pub access: AccessRules,
@@ -54,24 +50,66 @@ pub struct Sharing {
     pub same_for_all: bool,
 }
 
-/// Where the file has them.
+/// The kind of an entry, which decides what holds without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// `proxy` itself, for the default route: what the exporter-toolkit does.
+    Default,
+    /// An item of `proxy.routes`.
+    Listed,
+    /// An item of `proxy.file_sd_configs`, whose upstreams come and go.
+    FileSd,
+}
+
+/// The place of a route's keys in the file.
 pub struct Entry<'a> {
     pub node: &'a Node,
     pub section: &'a Section<'a>,
+    /// `proxy`, whose keys are the defaults of every route.
+    pub defaults: Option<&'a Section<'a>>,
     /// For messages.
     pub place: &'a str,
-    /// Whether there may be none of a kind at times.
-    pub upstreams_vary: bool,
+    pub kind: EntryKind,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    /// Returns the entry's own value, or the one under `proxy`, with the place for messages.
+    pub fn find(&self, key: &str) -> Option<(&'a Node, String)> {
+        let own = self.section.get(key).map(|node| (node, format!("{}.{key}", self.place)));
+        let is_shared = || super::shared_keys().contains(&key);
+        own.or_else(|| {
+            let defaults = self.defaults.filter(|_| is_shared())?;
+            Some((defaults.get(key)?, format!("proxy.{key}")))
+        })
+    }
+
+    /// Returns the keys of the file that the entry has or inherits.
+    pub fn declared(&self, keys: &[&'static str]) -> Vec<&'static str> {
+        keys.iter().copied().filter(|key| self.find(key).is_some()).collect()
+    }
+
     pub fn at(&self, key: &str) -> String {
         format!("{}.{key}", self.place)
     }
 
-    fn list(&self, key: &str, problems: &mut Problems) -> Vec<(&Node, &str)> {
-        let node = self.section.get(key);
-        node.map(|node| node.strings(&self.at(key), problems)).unwrap_or_default()
+    pub fn list(&self, key: &str, problems: &mut Problems) -> Vec<(&'a Node, &'a str)> {
+        let found = self.find(key);
+        found.map(|(node, place)| node.strings(&place, problems)).unwrap_or_default()
+    }
+}
+
+impl Default for RoutePolicy {
+    /// The policy of the default route: what the exporter-toolkit does.
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            listeners: Vec::new(),
+            upstream_tls: None,
+            methods: None,
+            public_paths: Vec::new(),
+            access: AccessRules::Toolkit,
+            sharing: None,
+        }
     }
 }
 
@@ -84,22 +122,19 @@ impl RoutePolicy {
         sources: &mut ConfigFiles,
         problems: &mut Problems,
     ) -> Self {
-        let Entry { node, section, .. } = entry;
-        let listeners = entry.list("listeners", problems);
+        // Under `proxy`, `listeners` are the listeners themselves.
+        let own = entry.kind != EntryKind::Default;
+        let listeners = if own { entry.list("listeners", problems) } else { Vec::new() };
         let listeners: Vec<String> =
             listeners.into_iter().map(|(_, text)| text.to_owned()).collect();
+        let upstream_tls =
+            if own { upstream_tls::validate(entry, upstreams, sources, problems) } else { None };
         Self {
-            hosts: hosts(entry, problems),
-            upstream_tls: upstream_tls::validate(entry, upstreams, sources, problems),
+            hosts: if own { hosts(entry, problems) } else { Vec::new() },
+            upstream_tls,
             methods: methods(entry, problems),
             public_paths: public_paths(entry, problems),
-            access: AccessRules::validate(
-                section.get("access"),
-                node,
-                &entry.at("access"),
-                &known.through(&listeners),
-                problems,
-            ),
+            access: AccessRules::validate(entry, &known.through(&listeners), problems),
             listeners,
             sharing: sharing(entry, problems),
         }
@@ -126,7 +161,7 @@ fn hosts(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
     hosts
 }
 
-fn methods(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
+fn methods(entry: &Entry<'_>, problems: &mut Problems) -> Option<Vec<String>> {
     let mut methods = Vec::new();
     for (item, text) in entry.list("methods", problems) {
         if KNOWN_METHODS.contains(&text) {
@@ -136,14 +171,15 @@ fn methods(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
             problems.error(item, format!("{}: known are {known}", entry.at("methods")));
         }
     }
-    if methods.is_empty() {
-        methods = METHODS.map(str::to_owned).to_vec();
+    match (methods.is_empty(), entry.kind) {
+        (true, EntryKind::Default) => None,
+        (true, _) => Some(METHODS.map(str::to_owned).to_vec()),
+        (false, _) => Some(methods),
     }
-    methods
 }
 
 fn public_paths(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
-    let place = entry.at("public_paths");
+    let place = entry.find("public_paths").map(|(_, place)| place).unwrap_or_default();
     let mut paths = Vec::new();
     for (item, text) in entry.list("public_paths", problems) {
         match is_plain(text) {
@@ -158,11 +194,12 @@ fn public_paths(entry: &Entry<'_>, problems: &mut Problems) -> Vec<String> {
 }
 
 fn sharing(entry: &Entry<'_>, problems: &mut Problems) -> Option<Sharing> {
-    let Entry { section, .. } = entry;
-    let mut flag = |key: &str| section.get(key)?.boolean(&entry.at(key), problems);
+    let mut flag = |key: &str| {
+        let (node, place) = entry.find(key)?;
+        node.boolean(&place, problems)
+    };
     let (coalesce, same_for_all) = (flag("coalesce"), flag("same_for_all").unwrap_or_default());
-    let cache_for = section.get("cache_for").and_then(|node| {
-        let place = entry.at("cache_for");
+    let cache_for = entry.find("cache_for").and_then(|(node, place)| {
         let text = node.string(&place, problems)?;
         match duration::parse(text) {
             Ok(duration) if duration <= LONGEST_CACHE => Some(duration),
@@ -177,9 +214,9 @@ fn sharing(entry: &Entry<'_>, problems: &mut Problems) -> Option<Sharing> {
         }
     });
     if let (Some(false), Some(_)) = (coalesce, cache_for)
-        && let Some(node) = section.get("coalesce")
+        && let Some((node, place)) = entry.find("coalesce")
     {
-        problems.error(node, format!("{}: cache_for shares answers, too", entry.at("coalesce")));
+        problems.error(node, format!("{place}: cache_for shares answers, too"));
     }
     let cache_for = cache_for.unwrap_or_default();
     (coalesce == Some(true) || !cache_for.is_zero()).then_some(Sharing { cache_for, same_for_all })

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::policy::Entry;
+use super::policy::{Entry, EntryKind};
 use crate::config::findings::Problems;
 use crate::config::proxy::files::Files;
 use crate::config::sources::ConfigFiles;
@@ -44,7 +44,7 @@ pub fn validate(
         }
         return None;
     };
-    if hosts.is_empty() && !entry.upstreams_vary {
+    if hosts.is_empty() && entry.kind != EntryKind::FileSd {
         problems.error(node, format!("{place}: none of the upstreams is https"));
     }
     let section = node.section(place, &KEYS, problems);

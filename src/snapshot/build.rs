@@ -1,0 +1,116 @@
+//! A snapshot out of a loaded configuration: the whole or nothing.
+
+use http::header::{HeaderName, HeaderValue};
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::x509::X509Ref;
+
+use super::load::Loaded;
+use super::{Expiry, Snapshot, TlsSnapshot};
+use crate::auth::{RateLimiter, Tokens, Users};
+use crate::config::{ClientAuth, Config, Finding, PerListener, Severity, TlsConfig, Upstream};
+use crate::routing::{RouteContext, Routes};
+use crate::tls::material::ServerMaterial;
+use crate::tls::{Acceptor, AcceptorError};
+
+impl Snapshot {
+    /// Builds a snapshot; `upstream` is where the default route leads. The passwords that `previous`
+    /// knows to be right, what is left of its rate limit, and its connections to exporters live on, as
+    /// far as the new configuration has them.
+    ///
+    /// # Errors
+    ///
+    /// Returns what OpenSSL or the HTTP library refuses.
+    pub fn build(
+        loaded: Loaded,
+        upstream: &Upstream,
+        previous: Option<&Self>,
+    ) -> Result<Self, Vec<Finding>> {
+        let rejected = |message: String| {
+            vec![Finding {
+                file: loaded.files.web_config().to_owned(),
+                line: None,
+                severity: Severity::Error,
+                message,
+            }]
+        };
+        let config = loaded.config;
+        let tls = tls(&config, &loaded.materials).map_err(rejected)?;
+        let headers = config
+            .http
+            .headers
+            .iter()
+            .map(|(name, value)| Ok((HeaderName::try_from(*name)?, HeaderValue::try_from(value)?)))
+            .collect::<Result<_, http::Error>>()
+            .map_err(|error| rejected(format!("http_server_config.headers: {error}")))?;
+        let context = RouteContext {
+            upstream,
+            has_users: !config.users.is_empty(),
+            upstream_materials: &loaded.upstream_materials,
+            previous: previous.map(|previous| &previous.routes),
+        };
+        Ok(Self {
+            generation: previous.map_or(1, |previous| previous.generation + 1),
+            users: Users::new(&config.users, previous.map(|previous| &previous.users)),
+            tokens: Tokens::new(&config.proxy.tokens, previous.map(|previous| &previous.tokens)),
+            routes: Routes::new(&config.proxy.routes, &context),
+            rate_limiter: RateLimiter::carry_over(
+                config.rate_limit.as_ref(),
+                previous.and_then(|previous| previous.rate_limiter.as_ref()),
+            ),
+            tls,
+            headers,
+            config,
+        })
+    }
+}
+
+fn tls(
+    config: &Config,
+    materials: &PerListener<Option<ServerMaterial>>,
+) -> Result<PerListener<Option<TlsSnapshot>>, String> {
+    let of_listener = |listener: Option<&str>,
+                       (tls, material): (&Option<TlsConfig>, &Option<_>)| {
+        let Some(tls) = tls else { return Ok(None) };
+        let place = &tls.place;
+        let material =
+            material.as_ref().ok_or_else(|| format!("{place}: no certificate was loaded"))?;
+        let client_auth = config.in_handshake(listener, tls.client_auth);
+        TlsSnapshot::new(tls, client_auth, material, config.http.http2)
+            .map(Some)
+            .map_err(|error| format!("{place}.{error}"))
+    };
+    config.tls.zip(materials).map_named(of_listener).transpose()
+}
+
+impl TlsSnapshot {
+    fn new(
+        tls: &TlsConfig,
+        handshake_client_auth: ClientAuth,
+        material: &ServerMaterial,
+        http2: bool,
+    ) -> Result<Self, AcceptorError> {
+        Ok(Self {
+            acceptor: Acceptor::new(tls, handshake_client_auth, material, http2)?,
+            handshake_client_auth,
+            required_certificate: tls.client_auth.required_level(),
+            not_after: material.leaves().map(|leaf| Expiry::of(leaf)).min().unwrap_or_default(),
+            fingerprint: material
+                .leaves()
+                .filter_map(|leaf| leaf.digest(MessageDigest::sha256()).ok())
+                .flat_map(|digest| digest.to_vec())
+                .collect(),
+        })
+    }
+}
+
+impl Expiry {
+    fn of(certificate: &X509Ref) -> Self {
+        const DAY: i64 = 24 * 60 * 60;
+        // The epoch is a valid time, and every certificate has a valid end: parsing checked it.
+        let unix_seconds = Asn1Time::from_unix(0)
+            .and_then(|epoch| epoch.diff(certificate.not_after()))
+            .map_or(0, |since| i64::from(since.days) * DAY + i64::from(since.secs));
+        Self { unix_seconds }
+    }
+}
