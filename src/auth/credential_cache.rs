@@ -5,10 +5,11 @@
 //! another's entry). Only a success writes, and only into its own slot: failures cannot evict
 //! anything, and memory is bounded by the number of hashes.
 
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit, Mac};
 use openssl::memcmp;
+use parking_lot::RwLock;
 use sha2::Sha256;
 
 use super::bcrypt_hash::BcryptHash;
@@ -67,14 +68,11 @@ impl CachedHash {
 
     /// Whether it was right before.
     pub fn remembers(&self, digest: &Digest) -> bool {
-        self.verified
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|verified| memcmp::eq(&verified, digest))
+        self.verified.read().is_some_and(|verified| memcmp::eq(&verified, digest))
     }
 
     fn remember(&self, digest: Digest) {
-        *self.verified.write().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+        *self.verified.write() = Some(digest);
     }
 }
 

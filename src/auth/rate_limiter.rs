@@ -1,8 +1,10 @@
 //! The exporter-toolkit's rate limit: one token bucket for the whole server, asked before
 //! authentication.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::config::RateLimit;
 
@@ -40,7 +42,7 @@ impl RateLimiter {
 
     /// Take a token, or learn how long until there is one.
     pub fn take(&self, now: Instant) -> Result<(), Duration> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.bucket.lock();
         let interval = self.limit.interval.as_secs_f64();
         let gained = now.saturating_duration_since(bucket.filled).as_secs_f64() / interval;
         bucket.tokens = (bucket.tokens + gained).min(self.limit.burst as f64);

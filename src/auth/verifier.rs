@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::known_sources::KnownSources;
@@ -89,7 +90,7 @@ impl Verifier {
         self.started.get_or_init(|| start(&self.queue, self.thread_count));
         let (reply, answer) = oneshot::channel();
         {
-            let mut lanes = self.queue.lock();
+            let mut lanes = self.queue.lanes.lock();
             match lanes.waiting.get_mut(&key) {
                 Some(waiting) if waiting.len() >= MAX_WAITING => return Err(Refusal::Busy),
                 Some(waiting) => waiting.push(reply),
@@ -129,22 +130,18 @@ impl Lanes {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn next(&self) -> Job {
-        let mut lanes = self.lock();
+        let mut lanes = self.lanes.lock();
         loop {
             if let Some(job) = lanes.next() {
                 return job;
             }
-            lanes = self.more.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            self.more.wait(&mut lanes);
         }
     }
 
     fn answer(&self, key: &Digest, matched: bool) {
-        for reply in self.lock().waiting.remove(key).unwrap_or_default() {
+        for reply in self.lanes.lock().waiting.remove(key).unwrap_or_default() {
             // The caller may have left; then nobody wants the answer.
             let _ = reply.send(matched);
         }

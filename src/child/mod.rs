@@ -113,7 +113,7 @@ impl Supervisor {
         let Some(command) = &self.command else {
             return Ok(());
         };
-        match ProcessGroup::spawn(&command.words, command.limits.clone()) {
+        match ProcessGroup::spawn(&command.words, command.limits) {
             Ok(group) => {
                 let program = command.words.first().map(|word| word.display().to_string());
                 tracing::info!(program, pid = group.pid().as_raw_nonzero(), "Started the exporter");

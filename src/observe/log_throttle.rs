@@ -1,8 +1,9 @@
 //! How often the same thing is worth a log line.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Lines of one kind before the rate applies: a person trying things out sees each one.
 const BURST: u32 = 20;
@@ -27,7 +28,7 @@ impl LogThrottle {
     }
 
     fn admit_at(&self, kind: &'static str, now: Instant) -> Option<u64> {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.0.lock();
         let state = kinds.entry(kind).or_insert(Kind { left: BURST, refilled: now, suppressed: 0 });
         let elapsed = now.saturating_duration_since(state.refilled);
         let intervals = u32::try_from(elapsed.as_secs() / INTERVAL.as_secs()).unwrap_or(u32::MAX);

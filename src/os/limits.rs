@@ -5,7 +5,7 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The limits that the guard changes for itself, as they were at its start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct InheritedLimits {
     open_files: Rlimit,
     core_size: Rlimit,
@@ -24,8 +24,8 @@ impl InheritedLimits {
     ///
     /// Returns the error of setrlimit(2).
     pub fn restore(&self) -> io::Result<()> {
-        setrlimit(Resource::Nofile, self.open_files.clone())?;
-        setrlimit(Resource::Core, self.core_size.clone())?;
+        setrlimit(Resource::Nofile, self.open_files)?;
+        setrlimit(Resource::Core, self.core_size)?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod architecture;
 mod basic_auth;
 mod child;
 mod cli;
@@ -16,6 +17,7 @@ mod kubernetes;
 mod package;
 mod prometheus;
 mod reload;
+mod sidecar;
 mod signals;
 mod support;
 mod systemd;

@@ -30,7 +30,7 @@ const CONTENT_CHECK: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(50);
 
 /// Whatever else happens in the directories, a change waits no longer than this.
-const LONGEST_SETTLE: Duration = Duration::from_millis(500);
+const MAX_SETTLE: Duration = Duration::from_millis(500);
 
 /// Two reads this far apart must be equal before their content counts.
 const SECOND_READ: Duration = Duration::from_millis(20);
@@ -39,14 +39,28 @@ const SECOND_READ: Duration = Duration::from_millis(20);
 const WRITER_CHECK: Duration = Duration::from_secs(1);
 
 /// How long the files may go on changing under a reload before it is put off.
-const PATIENCE: Duration = Duration::from_secs(2);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A reload that has put nothing in force.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReloadError {
+    /// The files have errors, or would remove a protection.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rejected(Vec<Finding>),
+    /// A writer has one of the files open.
+    #[error("a file is being written; it is read once its writer has closed it")]
+    BeingWritten,
+    /// The guard is stopping.
+    #[error("the guard is stopping")]
+    Stopping,
+}
 
 /// What the reload thread is told.
 enum Message {
     /// Something happened to a watched file or directory.
     FileEvent(notify::Result<notify::Event>),
     /// Reload now, changed or not, and answer.
-    Requested(oneshot::Sender<Result<(), String>>),
+    Requested(oneshot::Sender<Result<(), ReloadError>>),
     Stop,
 }
 
@@ -56,11 +70,10 @@ pub struct ReloadHandle(Sender<Message>);
 
 impl ReloadHandle {
     /// Reload now; the error says what is wrong with the files.
-    pub async fn request(&self) -> Result<(), String> {
-        let stopped = || "the guard is stopping".to_owned();
+    pub async fn request(&self) -> Result<(), ReloadError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Message::Requested(reply)).map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        self.0.send(Message::Requested(reply)).map_err(|_| ReloadError::Stopping)?;
+        answer.await.unwrap_or(Err(ReloadError::Stopping))
     }
 }
 
@@ -153,12 +166,12 @@ struct Worker {
 }
 
 /// One read of all files.
-struct Read {
+struct ReadAttempt {
     outcome: Result<Loaded, LoadError>,
     digest: [u8; 32],
 }
 
-impl Read {
+impl ReadAttempt {
     fn files(&self) -> &ConfigFiles {
         match &self.outcome {
             Ok(loaded) => &loaded.files,
@@ -220,7 +233,7 @@ impl Worker {
     }
 
     /// Wait until the writers are done: no event for a while, and no file still being written.
-    fn after_settling(&mut self, inbox: &mut Inbox) -> Result<(), String> {
+    fn after_settling(&mut self, inbox: &mut Inbox) -> Result<(), ReloadError> {
         let first = Instant::now();
         let mut settled = first + SETTLE;
         loop {
@@ -228,7 +241,7 @@ impl Worker {
             let wait = if self.watcher.being_written() {
                 WRITER_CHECK
             } else {
-                settled.min(first + LONGEST_SETTLE).saturating_duration_since(now)
+                settled.min(first + MAX_SETTLE).saturating_duration_since(now)
             };
             if wait.is_zero() {
                 return self.reload(inbox, Trigger::Change);
@@ -253,10 +266,10 @@ impl Worker {
         }
     }
 
-    fn reload(&mut self, inbox: &mut Inbox, trigger: Trigger) -> Result<(), String> {
+    fn reload(&mut self, inbox: &mut Inbox, trigger: Trigger) -> Result<(), ReloadError> {
         let Some(read) = self.read_stable(inbox) else {
             self.put_off = true;
-            return Err("a file is being written; it is read once its writer has closed it".into());
+            return Err(ReloadError::BeingWritten);
         };
         let unchanged = read.digest == self.seen;
         if unchanged && self.watcher.is_stale() {
@@ -282,12 +295,12 @@ impl Worker {
             }
         };
         self.accepted = result.is_ok();
-        result.map_err(|findings| self.keep(&findings))
+        result.map_err(|findings| self.keep(findings))
     }
 
     /// Read until two reads are equal with no writer in sight; `None` when that does not come.
-    fn read_stable(&mut self, inbox: &mut Inbox) -> Option<Read> {
-        let give_up = Instant::now() + PATIENCE;
+    fn read_stable(&mut self, inbox: &mut Inbox) -> Option<ReadAttempt> {
+        let give_up = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let first = self.read();
             std::thread::sleep(SECOND_READ);
@@ -305,13 +318,13 @@ impl Worker {
         }
     }
 
-    fn read(&self) -> Read {
+    fn read(&self) -> ReadAttempt {
         let outcome = load::load(&self.file);
         let digest = match &outcome {
             Ok(loaded) => loaded.files.digest(),
             Err(rejected) => rejected.files.digest(),
         };
-        Read { outcome, digest }
+        ReadAttempt { outcome, digest }
     }
 
     fn apply(&self, loaded: Loaded) -> Result<(), Vec<Finding>> {
@@ -330,16 +343,16 @@ impl Worker {
         Ok(())
     }
 
-    fn keep(&self, findings: &[Finding]) -> String {
-        let errors: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        let errors = errors.join("; ");
+    /// Keeps the configuration in force, and says why.
+    fn keep(&self, findings: Vec<Finding>) -> ReloadError {
+        let error = ReloadError::Rejected(findings);
         self.metrics.config_rejected();
         tracing::error!(
             generation = self.current.load().generation,
-            err = errors,
+            err = %error,
             "Reload failed, keeping the last good configuration"
         );
-        errors
+        error
     }
 }
 

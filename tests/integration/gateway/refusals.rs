@@ -62,9 +62,11 @@ fn what_belongs_elsewhere_is_refused() {
     let routes = "  routes:\n  - {path: /a, upstreams: ['unix:/x']}\n";
     for (config, message) in [
         (format!("proxy:\n{routes}"), "say who may use the route"),
-        (format!("{}proxy:\n  public_paths: [/a]\n{routes}", scraper()), "each has its own"),
         ("proxy:\n  tokens: {a: b}\n".to_owned(), "sha256:"),
-        ("proxy:\n  tokens_file: absent.yml\n".to_owned(), "nobody asks for tokens"),
+        (
+            "proxy:\n  tokens_file: absent.yml\n".to_owned(),
+            "no rule of proxy.access asks for tokens",
+        ),
         (
             format!("proxy:\n  tokens: {{a: 'sha256:{0}', b: 'sha256:{0}'}}\n", "0".repeat(64)),
             "are the same token",
