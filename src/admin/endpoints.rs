@@ -18,7 +18,7 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The application behind the telemetry listener.
-pub struct Endpoints {
+pub struct AdminApp {
     pub metrics: Arc<Metrics>,
     pub current: Arc<Current>,
     pub reload: ReloadHandle,
@@ -26,7 +26,7 @@ pub struct Endpoints {
 }
 
 #[async_trait]
-impl ServeHttp for Endpoints {
+impl ServeHttp for AdminApp {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         connection::current_peer().head_received();
         let method = session.req_header().method.clone();
@@ -47,7 +47,7 @@ impl ServeHttp for Endpoints {
     }
 }
 
-impl Endpoints {
+impl AdminApp {
     fn ready(&self) -> Response<Vec<u8>> {
         if self.readiness.get() {
             text(StatusCode::OK, "exporter-guard is ready.\n")

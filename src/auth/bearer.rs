@@ -16,36 +16,38 @@ const SCHEME: &[u8] = b"bearer ";
 /// Every token of one snapshot.
 #[derive(Default)]
 pub struct Tokens {
-    by_sha256: HashMap<[u8; 32], Quick>,
+    by_sha256: HashMap<[u8; 32], Sha256Token>,
     /// Nothing tells which one a token belongs to: each is tried.
-    bcrypt: Arc<Vec<Slow>>,
+    bcrypt: Arc<Vec<BcryptToken>>,
 }
 
-struct Quick {
+struct Sha256Token {
     name: String,
     known_sources: Arc<KnownSources>,
 }
 
-impl Quick {
+impl Sha256Token {
     fn new(name: &str, digest: &[u8; 32], previous: Option<&Tokens>) -> Self {
         let before = previous.and_then(|previous| previous.by_sha256.get(digest));
         let known_sources =
-            before.map(|quick| Arc::clone(&quick.known_sources)).unwrap_or_default();
+            before.map(|sha256_token| Arc::clone(&sha256_token.known_sources)).unwrap_or_default();
         Self { name: name.to_owned(), known_sources }
     }
 }
 
 #[derive(Clone)]
-struct Slow {
+struct BcryptToken {
     name: String,
     cost: u32,
     hash: Arc<CachedHash>,
 }
 
-impl Slow {
+impl BcryptToken {
     fn new(name: &str, hash: &PasswordHash, previous: Option<&Tokens>) -> Self {
         let mut before = previous.into_iter().flat_map(|previous| previous.bcrypt.iter());
-        let before = before.find(|slow| slow.name == name && slow.hash.text() == hash.as_str());
+        let before = before.find(|bcrypt_token| {
+            bcrypt_token.name == name && bcrypt_token.hash.text() == hash.as_str()
+        });
         before.cloned().unwrap_or_else(|| Self {
             name: name.to_owned(),
             cost: hash.cost(),
@@ -80,9 +82,9 @@ impl Tokens {
         for Token { name, hash } in tokens {
             match hash {
                 TokenHash::Sha256(digest) => {
-                    by_sha256.insert(*digest, Quick::new(name, digest, previous));
+                    by_sha256.insert(*digest, Sha256Token::new(name, digest, previous));
                 }
-                TokenHash::Bcrypt(hash) => bcrypt.push(Slow::new(name, hash, previous)),
+                TokenHash::Bcrypt(hash) => bcrypt.push(BcryptToken::new(name, hash, previous)),
             }
         }
         Self { by_sha256, bcrypt: Arc::new(bcrypt) }
@@ -109,15 +111,19 @@ impl Tokens {
         origin: Origin,
     ) -> Result<&str, Refusal> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let quick = self.by_sha256.get(&digest).map(|quick| (&*quick.name, &*quick.known_sources));
-        if let Some((name, known_sources)) = quick.or_else(|| self.remembered(token)) {
+        let sha256_token = self
+            .by_sha256
+            .get(&digest)
+            .map(|sha256_token| (&*sha256_token.name, &*sha256_token.known_sources));
+        if let Some((name, known_sources)) = sha256_token.or_else(|| self.remembered(token)) {
             return verifier.admit(origin, known_sources).map(|()| name);
         }
-        let slow = Arc::clone(&self.bcrypt);
+        let bcrypt_token = Arc::clone(&self.bcrypt);
         let unchecked = zeroize::Zeroizing::new(token.to_vec());
         let task = move || {
             // Beyond that, two tokens that begin alike would be one.
-            unchecked.len() <= BCRYPT_READS && slow.iter().any(|slow| slow.verify(&unchecked))
+            unchecked.len() <= BCRYPT_READS
+                && bcrypt_token.iter().any(|bcrypt_token| bcrypt_token.verify(&unchecked))
         };
         let _ = verifier.verify(digest, origin, task).await?;
         let (name, known_sources) = self.remembered(token).ok_or(Refusal::WrongCredentials)?;
@@ -127,7 +133,7 @@ impl Tokens {
 
     /// Of those with bcrypt hashes, when it was right before.
     fn remembered(&self, token: &[u8]) -> Option<(&str, &KnownSources)> {
-        let slow = self.bcrypt.iter().find(|slow| slow.remembers(token))?;
-        Some((&slow.name, &slow.hash.known_sources))
+        let bcrypt_token = self.bcrypt.iter().find(|bcrypt_token| bcrypt_token.remembers(token))?;
+        Some((&bcrypt_token.name, &bcrypt_token.hash.known_sources))
     }
 }

@@ -34,7 +34,7 @@ struct Job {
 /// A few threads of low priority behind a bounded queue. They start with the first attempt: a guard
 /// without users has none.
 pub struct Verifier {
-    queue: Arc<Queue>,
+    queue: Arc<VerifierQueue>,
     throttle: Arc<LoginThrottle>,
     thread_count: usize,
     started: OnceLock<()>,
@@ -53,7 +53,7 @@ impl Default for Verifier {
 }
 
 #[derive(Default)]
-struct Queue {
+struct VerifierQueue {
     lanes: Mutex<Lanes>,
     more: Condvar,
 }
@@ -129,7 +129,7 @@ impl Lanes {
     }
 }
 
-impl Queue {
+impl VerifierQueue {
     fn next(&self) -> Job {
         let mut lanes = self.lanes.lock();
         loop {
@@ -150,7 +150,7 @@ impl Queue {
 
 /// Should the system refuse a thread, the others do the work; should it refuse all, every login
 /// waits until its client leaves.
-fn start(queue: &Arc<Queue>, thread_count: usize) {
+fn start(queue: &Arc<VerifierQueue>, thread_count: usize) {
     for index in 0..thread_count {
         let queue = Arc::clone(queue);
         let thread = std::thread::Builder::new().name(format!("bcrypt-{index}"));
@@ -160,7 +160,7 @@ fn start(queue: &Arc<Queue>, thread_count: usize) {
     }
 }
 
-fn work(queue: &Queue) -> ! {
+fn work(queue: &VerifierQueue) -> ! {
     lower_priority(NICE);
     loop {
         let Job { key, mut attempt, task } = queue.next();

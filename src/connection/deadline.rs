@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep};
 const DISARMED: u64 = u64::MAX;
 
 /// Armed and disarmed by whoever knows the phase (also from the tasks of HTTP/2 streams); watched
-/// by the socket's read side through an [`Alarm`].
+/// by the socket's read side through an [`DeadlineTimer`].
 pub struct Deadline {
     start: Instant,
     due_ms: AtomicU64,
@@ -42,8 +42,8 @@ impl Deadline {
 
     /// Wait until it has passed. It may be disarmed meanwhile, but not armed anew.
     pub async fn passed(&self) {
-        let mut alarm = Alarm::default();
-        std::future::poll_fn(|cx| alarm.poll_expired(self, cx)).await;
+        let mut timer = DeadlineTimer::default();
+        std::future::poll_fn(|cx| timer.poll_expired(self, cx)).await;
     }
 
     pub fn is_over(&self) -> bool {
@@ -66,9 +66,9 @@ impl fmt::Debug for Deadline {
 
 /// The timer behind a deadline, made only once something has to wait.
 #[derive(Debug, Default)]
-pub struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
+impl DeadlineTimer {
     /// Ready when the deadline has passed; otherwise wakes the task when it does.
     pub fn poll_expired(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<()> {
         match deadline.due() {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
-use super::deadline::{Alarm, Deadline};
+use super::deadline::{Deadline, DeadlineTimer};
 use super::listener::AcceptedSocket;
 
 /// Bytes collected before they are written without a flush: four full TLS records, which go out
@@ -34,10 +34,10 @@ pub struct SocketIo {
     pub begun: Arc<AtomicBool>,
     /// Whether the peer has yet to take something before more can be written.
     pub backlog: Arc<AtomicBool>,
-    alarm: Alarm,
+    timer: DeadlineTimer,
     /// For each batch that is written.
     write_timeout: Duration,
-    write_alarm: Alarm,
+    write_alarm: DeadlineTimer,
     blocked_since: Option<Instant>,
 }
 
@@ -51,9 +51,9 @@ impl SocketIo {
             deadline: Arc::new(Deadline::new()),
             begun: Arc::default(),
             backlog: Arc::default(),
-            alarm: Alarm::default(),
+            timer: DeadlineTimer::default(),
             write_timeout,
-            write_alarm: Alarm::default(),
+            write_alarm: DeadlineTimer::default(),
             blocked_since: None,
         }
     }
@@ -153,7 +153,7 @@ impl AsyncRead for SocketIo {
                 {
                     return Poll::Ready(Err(error));
                 }
-                ready!(this.alarm.poll_expired(&this.deadline, cx));
+                ready!(this.timer.poll_expired(&this.deadline, cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }

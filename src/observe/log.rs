@@ -70,10 +70,10 @@ impl<S: Subscriber> Layer<S> for Lines {
         event.record(&mut fields);
         let time = OffsetDateTime::now_utc().format(TIME).unwrap_or_default();
         let mut pairs = vec![
-            ("time", Value::Text(time)),
-            ("level", Value::Text(metadata.level().to_string())),
-            ("source", Value::Text(metadata.target().to_owned())),
-            ("msg", Value::Text(fields.message)),
+            ("time", FieldValue::Text(time)),
+            ("level", FieldValue::Text(metadata.level().to_string())),
+            ("source", FieldValue::Text(metadata.target().to_owned())),
+            ("msg", FieldValue::Text(fields.message)),
         ];
         pairs.append(&mut fields.pairs);
         let line = match self.format {
@@ -85,7 +85,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-enum Value {
+enum FieldValue {
     Text(String),
     /// Numbers and booleans: bare in JSON.
     Bare(String),
@@ -94,15 +94,15 @@ enum Value {
 #[derive(Default)]
 struct Fields {
     message: String,
-    pairs: Vec<(&'static str, Value)>,
+    pairs: Vec<(&'static str, FieldValue)>,
 }
 
 impl Fields {
-    fn push(&mut self, field: &Field, value: Value) {
+    fn push(&mut self, field: &Field, value: FieldValue) {
         match (field.name(), value) {
-            ("message", Value::Text(text)) => self.message = text,
+            ("message", FieldValue::Text(text)) => self.message = text,
             // Lines left out before this one: worth a word only when there were any.
-            ("suppressed", Value::Bare(count)) if count == NOTHING => {}
+            ("suppressed", FieldValue::Bare(count)) if count == NOTHING => {}
             (name, value) => self.pairs.push((name, value)),
         }
     }
@@ -110,31 +110,31 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, Value::Text(format!("{value:?}")));
+        self.push(field, FieldValue::Text(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, Value::Text(value.to_owned()));
+        self.push(field, FieldValue::Text(value.to_owned()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, FieldValue::Bare(value.to_string()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, FieldValue::Bare(value.to_string()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, FieldValue::Bare(value.to_string()));
     }
 }
 
-fn logfmt(pairs: &[(&'static str, Value)]) -> String {
+fn logfmt(pairs: &[(&'static str, FieldValue)]) -> String {
     let mut line = String::new();
     for (index, (key, value)) in pairs.iter().enumerate() {
         let separator = if index == 0 { "" } else { " " };
-        let (Value::Text(text) | Value::Bare(text)) = value;
+        let (FieldValue::Text(text) | FieldValue::Bare(text)) = value;
         // Writing to a string does not fail.
         let _ = match needs_quotes(text) {
             true => write!(line, "{separator}{key}={text:?}"),
@@ -153,13 +153,13 @@ fn needs_quotes(text: &str) -> bool {
             .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\'))
 }
 
-fn json(pairs: &[(&'static str, Value)]) -> String {
+fn json(pairs: &[(&'static str, FieldValue)]) -> String {
     let mut line = String::from("{");
     for (index, (key, value)) in pairs.iter().enumerate() {
         let separator = if index == 0 { "" } else { "," };
         let _ = match value {
-            Value::Bare(text) => write!(line, "{separator}\"{key}\":{text}"),
-            Value::Text(text) => {
+            FieldValue::Bare(text) => write!(line, "{separator}\"{key}\":{text}"),
+            FieldValue::Text(text) => {
                 write!(line, "{separator}\"{key}\":{}", serde_json::Value::from(text.as_str()))
             }
         };
@@ -172,11 +172,11 @@ fn json(pairs: &[(&'static str, Value)]) -> String {
 mod tests {
     use super::*;
 
-    fn pairs() -> Vec<(&'static str, Value)> {
+    fn pairs() -> Vec<(&'static str, FieldValue)> {
         vec![
-            ("msg", Value::Text("a \"b\"\nlevel=ERROR".to_owned())),
-            ("plain", Value::Text("x".to_owned())),
-            ("n", Value::Bare("1".to_owned())),
+            ("msg", FieldValue::Text("a \"b\"\nlevel=ERROR".to_owned())),
+            ("plain", FieldValue::Text("x".to_owned())),
+            ("n", FieldValue::Bare("1".to_owned())),
         ]
     }
 

@@ -12,10 +12,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Counts lines by kind; kinds are few and fixed, so the table is bounded.
 #[derive(Debug, Default)]
-pub struct LogThrottle(Mutex<HashMap<&'static str, Kind>>);
+pub struct LogThrottle(Mutex<HashMap<&'static str, LineBudget>>);
 
 #[derive(Debug)]
-struct Kind {
+struct LineBudget {
     left: u32,
     refilled: Instant,
     suppressed: u64,
@@ -29,7 +29,8 @@ impl LogThrottle {
 
     fn admit_at(&self, kind: &'static str, now: Instant) -> Option<u64> {
         let mut kinds = self.0.lock();
-        let state = kinds.entry(kind).or_insert(Kind { left: BURST, refilled: now, suppressed: 0 });
+        let state =
+            kinds.entry(kind).or_insert(LineBudget { left: BURST, refilled: now, suppressed: 0 });
         let elapsed = now.saturating_duration_since(state.refilled);
         let intervals = u32::try_from(elapsed.as_secs() / INTERVAL.as_secs()).unwrap_or(u32::MAX);
         if intervals > 0 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::admin::Endpoints;
+use crate::admin::AdminApp;
 use crate::connection::accept::{Connections, Protocol};
 use crate::connection::{Bound, Listener};
 use crate::proxy::Engine;
@@ -29,7 +29,7 @@ impl Listeners {
         connections: &Connections,
         snapshot: &Snapshot,
         engine: &Arc<Engine>,
-        endpoints: Endpoints,
+        endpoints: AdminApp,
     ) -> std::io::Result<JoinSet<()>> {
         let endpoints = Arc::new(endpoints);
         let mut accepting = JoinSet::new();

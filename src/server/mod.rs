@@ -11,7 +11,7 @@ use std::time::Duration;
 use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use tokio::sync::watch;
 
-use crate::admin::Endpoints;
+use crate::admin::AdminApp;
 use crate::child::{ChildCommand, Supervisor};
 use crate::config::Upstream;
 use crate::connection::accept::Connections;
@@ -114,7 +114,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     );
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
-    let endpoints = Endpoints {
+    let endpoints = AdminApp {
         metrics: Arc::clone(&metrics),
         current: Arc::clone(&current),
         reload: reload.clone(),

@@ -50,11 +50,11 @@ impl std::fmt::Display for AcceptorError {
 
 impl std::error::Error for AcceptorError {}
 
-trait At<T> {
+trait ForKey<T> {
     fn at(self, key: &'static str) -> Result<T, AcceptorError>;
 }
 
-impl<T> At<T> for Result<T, ErrorStack> {
+impl<T> ForKey<T> for Result<T, ErrorStack> {
     fn at(self, key: &'static str) -> Result<T, AcceptorError> {
         self.map_err(|cause| AcceptorError { key, cause })
     }

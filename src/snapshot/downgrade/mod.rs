@@ -16,28 +16,28 @@ use crate::config::{Config, Finding, Severity};
 /// since a file that is cut before one of them may hold another. What is replaced (users by
 /// certificates that are verified, certificates by users) is not taken away: no cut adds anything.
 pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> {
-    refuse(new, lost(old, &new.config).into_iter())
+    refuse(new, find(old, &new.config).into_iter())
 }
 
-fn lost(old: &Config, config: &Config) -> Vec<String> {
-    let mut lost = Vec::new();
+fn find(old: &Config, config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
     if !old.users.is_empty()
         && config.users.is_empty()
         && !tls::certificates_gained(old, config)
         && !config.declared.users_explicitly_none
     {
-        lost.push(
+        found.push(
             "this would turn authentication by password off: refused, since a half-written file \
              looks like this; to mean it, write `basic_auth_users: {}`",
         );
     }
     if old.proxy.lists_routes() != config.proxy.lists_routes() {
-        lost.push(
+        found.push(
             "proxy.routes: whether there are any cannot change while the guard runs; restart it, \
              if this is not a half-written file",
         );
     }
-    let lost = lost.into_iter().map(str::to_owned);
+    let found = found.into_iter().map(str::to_owned);
     let halves = old.texts.iter().filter(|(path, was_whole)| {
         **was_whole && config.texts.get(*path).is_some_and(|is_whole| !is_whole)
     });
@@ -45,7 +45,7 @@ fn lost(old: &Config, config: &Config) -> Vec<String> {
         let path = path.display();
         format!("the last line of {path} has no end: refused, since half a file looks like this")
     });
-    lost.chain(halves).chain(tls::lost(old, config)).chain(routes::lost(old, config)).collect()
+    found.chain(halves).chain(tls::find(old, config)).chain(routes::find(old, config)).collect()
 }
 
 /// What is said of a listener must be said of one that there is.

@@ -8,11 +8,11 @@ use crate::config::Config;
 use crate::config::routes::{AccessRules, Pattern, RouteConfig, Rule};
 
 /// In the log, of one reload.
-const MOST_TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 
 const HALF: &str = "refused, since a half-written file looks like this; to mean it";
 
-pub fn lost(old: &Config, new: &Config) -> Vec<String> {
+pub fn find(old: &Config, new: &Config) -> Vec<String> {
     let anybody = match (new.users.is_empty(), new.proxy.lists_routes()) {
         (false, _) => "access: [{any_user: true}]",
         (true, true) => "access: [{any_client: true}]",
@@ -24,13 +24,13 @@ pub fn lost(old: &Config, new: &Config) -> Vec<String> {
         known.flat_map(|before| of_route(before, route, anybody)).collect::<Vec<_>>()
     });
     let taken_over = before.taken_over(&new.proxy.routes);
-    let mut lost: Vec<String> = weakened.chain(taken_over).collect();
-    if lost.len() > MOST_TOLD {
-        let more = lost.len() - MOST_TOLD;
-        lost.truncate(MOST_TOLD);
-        lost.push(format!("proxy.routes: {more} more like these"));
+    let mut found: Vec<String> = weakened.chain(taken_over).collect();
+    if found.len() > MAX_REPORTED {
+        let more = found.len() - MAX_REPORTED;
+        found.truncate(MAX_REPORTED);
+        found.push(format!("proxy.routes: {more} more like these"));
     }
-    lost
+    found
 }
 
 /// The routes that are in force.
@@ -182,7 +182,7 @@ fn lost_conditions(before: &AccessRules, now: &AccessRules) -> Vec<(&'static str
     let mut all: Vec<_> = at_its_place.into_iter().chain(cut).flat_map(of).collect();
     all.sort_unstable_by_key(|(_, (what, _))| *what);
     all.dedup();
-    all.into_iter().filter(|(is_lost, _)| *is_lost).map(|(_, lost)| lost).collect()
+    all.into_iter().filter(|(is_lost, _)| *is_lost).map(|(_, found)| found).collect()
 }
 
 /// Whether a rule could be what is left of another one.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use http::Method;
 
-use super::lost;
+use super::find;
 use crate::auth::{Caller, Identity};
 use crate::config::{ClientCertificate, Config, Upstream};
 use crate::routing::{RequestTarget, Route, RouteContext, Routes};
@@ -333,7 +333,7 @@ fn no_cut_opens_anything_of(whole: &Yaml) {
         for (end, _) in text.match_indices('\n') {
             let cut = &text[..=end];
             let Some(new) = parse(cut) else { continue };
-            if !lost(&old, &new).is_empty() {
+            if !find(&old, &new).is_empty() {
                 continue;
             }
             accepted += 1;
@@ -373,8 +373,8 @@ fn no_cut_in_front_of_one_exporter_opens_anything() {
 fn half_a_line_is_no_line() {
     let old = parse("basic_auth_users: {}\n").expect("a file");
     let new = parse("basic_auth_users: {}").expect("a file");
-    assert!(lost(&old, &new).iter().any(|why| why.contains("no end")));
-    assert!(lost(&new, &new).is_empty());
+    assert!(find(&old, &new).iter().any(|why| why.contains("no end")));
+    assert!(find(&new, &new).is_empty());
 }
 
 /// What everybody does needs no word.
@@ -435,7 +435,7 @@ fn everyday_changes_are_taken() {
                 .replace("/x", "/b"),
         ),
     ] {
-        let why = lost(&file(&old), &file(&new));
+        let why = find(&file(&old), &file(&new));
         assert!(why.is_empty(), "{what}: {why:?}");
     }
 }

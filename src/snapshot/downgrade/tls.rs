@@ -5,7 +5,7 @@ use crate::config::{ClientAuth, ClientCertificate, Config, TlsConfig};
 const HALF: &str = "refused, since a half-written file looks like this; to mean it, write";
 
 /// One listener, or all that have nothing of their own (`None`), before and after.
-struct Change<'a> {
+struct ListenerChange<'a> {
     listener: Option<&'a str>,
     old: Option<&'a TlsConfig>,
     new: Option<&'a TlsConfig>,
@@ -13,17 +13,17 @@ struct Change<'a> {
     is_own: bool,
 }
 
-fn changes<'a>(old: &'a Config, new: &'a Config) -> Vec<Change<'a>> {
+fn changes<'a>(old: &'a Config, new: &'a Config) -> Vec<ListenerChange<'a>> {
     let mut names: Vec<&str> = old.tls.names().chain(new.tls.names()).collect();
     names.sort_unstable();
     names.dedup();
-    let all = Change {
+    let all = ListenerChange {
         listener: None,
         old: old.tls.all.as_ref(),
         new: new.tls.all.as_ref(),
         is_own: true,
     };
-    let own = names.into_iter().map(|name| Change {
+    let own = names.into_iter().map(|name| ListenerChange {
         listener: Some(name),
         old: old.tls.of(name).as_ref(),
         new: new.tls.of(name).as_ref(),
@@ -43,18 +43,18 @@ fn names(tls: &TlsConfig) -> bool {
 /// Whether every client has to show a certificate that is verified, and none had to before. A cut
 /// takes away what one listener has of its own, but cannot do this for all of them.
 pub fn certificates_gained(old: &Config, new: &Config) -> bool {
-    let gained = |change: &Change<'_>| {
+    let gained = |change: &ListenerChange<'_>| {
         demanded(change.new) == ClientCertificate::Verified
             && demanded(change.old) < ClientCertificate::Verified
     };
     changes(old, new).iter().all(gained)
 }
 
-pub fn lost(old: &Config, new: &Config) -> Vec<String> {
+pub fn find(old: &Config, new: &Config) -> Vec<String> {
     changes(old, new).iter().flat_map(|change| of_listener(change, old, new)).collect()
 }
 
-fn of_listener(change: &Change<'_>, old: &Config, new: &Config) -> Vec<String> {
+fn of_listener(change: &ListenerChange<'_>, old: &Config, new: &Config) -> Vec<String> {
     let place = match change.listener {
         Some(name) => format!("proxy.listeners, {name}: "),
         None => String::new(),
