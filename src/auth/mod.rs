@@ -62,6 +62,9 @@ pub enum Refusal {
     /// The connection has not shown the client certificate that is demanded: it is older than the
     /// demand, or asked for a public path before.
     NoCertificate,
+    /// The client certificate of the connection, or one that verified it, has ended, or the
+    /// configuration in force does not admit it any more.
+    CertificateWithdrawn,
     /// Known, but not to this route.
     NotPermitted,
 }
@@ -76,6 +79,7 @@ impl Refusal {
             Refusal::Busy => "too many logins in progress",
             Refusal::TooManyFailures(_) => "too many wrong credentials",
             Refusal::NoCertificate => "connection without the client certificate that is demanded",
+            Refusal::CertificateWithdrawn => "client certificate ended or not admitted any more",
             Refusal::NotPermitted => "not permitted on this route",
         }
     }

@@ -28,7 +28,7 @@ use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
 use crate::upstream::{Choice, Endpoint, Timeouts};
-use crate::{auth, connection, routing};
+use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
 use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup};
 pub use engine::{Engine, engine};
@@ -139,10 +139,14 @@ impl Guard {
         if let Some(delay) = refusal.delay() {
             tokio::time::sleep(delay).await;
         }
-        if matches!(refusal, Refusal::Auth(auth::Refusal::NoCertificate)) {
+        if refusal.closes_connection() {
             session.set_keepalive(None);
         }
-        responses::refusal(session, &context.snapshot, &refusal).await
+        responses::refusal(session, &context.snapshot, &refusal).await?;
+        if refusal.closes_connection() {
+            context.peer.close_connection();
+        }
+        Ok(())
     }
 
     /// Serve the guard's own metrics to whoever may scrape them.

@@ -31,7 +31,9 @@ impl Refusal {
             Refusal::RateLimited(_)
             | Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => 429,
             // RFC 9110 section 15.5.20: another connection may do.
-            Refusal::Auth(auth::Refusal::NoCertificate) => 421,
+            Refusal::Auth(auth::Refusal::NoCertificate | auth::Refusal::CertificateWithdrawn) => {
+                421
+            }
             Refusal::Auth(auth::Refusal::NotPermitted)
             | Refusal::Route(routing::Refusal::Target) => 403,
             Refusal::Auth(_) => 401,
@@ -61,6 +63,11 @@ impl Refusal {
         }
     }
 
+    /// Returns whether the connection is closed: no other request on it could be answered.
+    pub fn closes_connection(&self) -> bool {
+        self.status() == 421
+    }
+
     /// As the exporter-toolkit words it.
     pub fn body(&self) -> &'static str {
         match self {
@@ -73,7 +80,7 @@ impl Refusal {
             | Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => {
                 "Too Many Requests"
             }
-            Refusal::Auth(auth::Refusal::NoCertificate) => {
+            Refusal::Auth(auth::Refusal::NoCertificate | auth::Refusal::CertificateWithdrawn) => {
                 "Misdirected Request: open a new connection, with a client certificate"
             }
             Refusal::Auth(auth::Refusal::NotPermitted) => "Forbidden",

@@ -18,7 +18,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::auth::{RateLimiter, Tokens, Users};
 use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener};
 use crate::routing::Routes;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, ClientVerifier, Expiry};
 
 /// Everything that a connection or a request needs to know of one configuration.
 pub struct Snapshot {
@@ -45,18 +45,13 @@ pub struct TlsSnapshot {
     pub acceptor: Acceptor,
     /// What a handshake asks of clients.
     pub handshake_client_auth: ClientAuth,
+    /// Judges client certificates, in handshakes and on open connections.
+    pub client_verifier: Arc<ClientVerifier>,
     /// What a request that is not for a public path needs.
     pub required_certificate: ClientCertificate,
     /// The end of the certificate that ends first.
     pub not_after: Expiry,
     fingerprint: Vec<u8>,
-}
-
-/// The end of a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Expiry {
-    /// Seconds since the epoch.
-    pub unix_seconds: i64,
 }
 
 /// The configuration in force. Readers pay one atomic load.

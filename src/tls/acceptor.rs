@@ -8,9 +8,11 @@ use openssl::ssl::{
     SslOptions, SslRef, SslSessionCacheMode, SslVersion, select_next_proto,
 };
 
-use super::client;
+use super::client::{self, ClientVerifier};
 use super::material::{CertifiedKey, ServerMaterial};
-use crate::config::{CipherSuite, ClientAuth, Curve, TlsConfig, TlsVersion};
+use super::presented::EndOfCertificates;
+use crate::config::{CipherSuite, Curve, TlsConfig, TlsVersion};
+use crate::os::openssl::set_ticket_policy;
 
 /// What Go's server offers for TLS 1.2, without the CBC suites it keeps for old browsers.
 const DEFAULT_TLS12: &str = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -65,13 +67,15 @@ impl Acceptor {
     /// requests need nothing.
     pub fn new(
         tls: &TlsConfig,
-        client_auth: ClientAuth,
+        verifier: &ClientVerifier,
         identity: &ServerMaterial,
         http2: bool,
     ) -> Result<Self, AcceptorError> {
         let options =
-            ContextOptions { tls, client_auth, identity, http2, sessions: session_context()? };
+            ContextOptions { tls, verifier, identity, http2, sessions: session_context()? };
         let mut builder = options.context(&identity.pair)?;
+        // The tickets of all contexts are those of the first.
+        set_ticket_policy::<EndOfCertificates>(&mut builder).at("cert_file")?;
         let names = SniContexts::new(&options)?;
         // Also where there is one certificate: a session of TLS 1.2 keeps only a name that somebody
         // has taken note of.
@@ -88,7 +92,7 @@ impl Acceptor {
 /// of another certificate takes over nearly everything else of it, too.
 struct ContextOptions<'a> {
     tls: &'a TlsConfig,
-    client_auth: ClientAuth,
+    verifier: &'a ClientVerifier,
     identity: &'a ServerMaterial,
     http2: bool,
     sessions: [u8; SESSION_CONTEXT_LEN],
@@ -103,8 +107,7 @@ impl ContextOptions<'_> {
         set_ciphers(&mut builder, self.tls)?;
         set_groups(&mut builder, &self.tls.curves).at("curve_preferences")?;
         set_sessions(&mut builder, &self.sessions).at("cert_file")?;
-        client::configure(&mut builder, self.tls, self.client_auth, self.identity)
-            .at("client_ca_file")?;
+        client::configure(&mut builder, self.verifier).at("client_ca_file")?;
         let protocols = if self.http2 { ALPN_HTTP2 } else { ALPN_HTTP1 };
         builder.set_alpn_select_callback(move |_, offered| {
             // RFC 7301 section 3.2, as in Go: what a client did not offer it does not mean to speak.

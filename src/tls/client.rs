@@ -4,25 +4,89 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::{SslContextBuilder, SslVerifyMode};
-use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::store::{X509Store, X509StoreBuilder, X509StoreRef};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{
-    GeneralNameRef, X509, X509NameEntryRef, X509Ref, X509StoreContextRef, X509VerifyResult,
+    GeneralNameRef, X509, X509NameEntryRef, X509PurposeId, X509Ref, X509StoreContextRef,
+    X509VerifyResult,
 };
+use sha2::{Digest, Sha256};
 
 use super::material::ServerMaterial;
 use crate::config::{ClientAuth, TlsConfig};
+use crate::os::openssl::share_store;
 
-/// Set up verification by the exporter-toolkit's rules; Go's constants are named in the match.
+/// Decides about the certificates of clients: in handshakes, and again on open connections once the
+/// configuration has changed.
+pub struct ClientVerifier {
+    client_auth: ClientAuth,
+    /// `None`: certificates are not verified.
+    store: Option<X509Store>,
+    client_cas: Vec<X509>,
+    allowed_sans: Vec<String>,
+    digest: [u8; 32],
+}
+
+impl ClientVerifier {
+    /// Takes the rules of a listener whose handshakes ask for `client_auth`.
+    ///
+    /// # Errors
+    ///
+    /// Returns OpenSSL's error.
+    pub fn new(
+        tls: &TlsConfig,
+        client_auth: ClientAuth,
+        material: &ServerMaterial,
+    ) -> Result<Self, ErrorStack> {
+        let client_cas = material.client_cas.clone();
+        let store = client_auth.verifies().then(|| trust(&client_cas)).transpose()?;
+        let mut hasher = Sha256::new();
+        hasher.update([u8::from(store.is_some()), u8::from(client_auth == ClientAuth::None)]);
+        for ca in &client_cas {
+            hasher.update(ca.digest(MessageDigest::sha256())?);
+        }
+        for name in &tls.allowed_sans {
+            hasher.update((name.len() as u64).to_le_bytes());
+            hasher.update(name);
+        }
+        Ok(Self {
+            client_auth,
+            store,
+            client_cas,
+            allowed_sans: tls.allowed_sans.clone(),
+            digest: hasher.finalize().into(),
+        })
+    }
+
+    /// Returns what tells one set of rules from another.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Returns the trusted certificates; `None` where certificates are not verified.
+    pub fn store(&self) -> Option<&X509StoreRef> {
+        self.store.as_deref()
+    }
+
+    /// Returns whether `client_allowed_sans` has a name of this certificate, or lists none, or
+    /// no certificates are asked for.
+    pub fn allows_name_of(&self, leaf: &X509Ref) -> bool {
+        self.client_auth == ClientAuth::None
+            || self.allowed_sans.is_empty()
+            || has_allowed_name(leaf, &self.allowed_sans)
+    }
+}
+
+/// Sets up a context to verify clients by the exporter-toolkit's rules; Go's constants are named in the
+/// match.
 pub fn configure(
     builder: &mut SslContextBuilder,
-    tls: &TlsConfig,
-    client_auth: ClientAuth,
-    identity: &ServerMaterial,
+    verifier: &ClientVerifier,
 ) -> Result<(), ErrorStack> {
-    let (mode, verified) = match client_auth {
+    let (mode, verified) = match verifier.client_auth {
         ClientAuth::None => return Ok(()),
         ClientAuth::Request => (SslVerifyMode::PEER, false),
         ClientAuth::RequireAny => {
@@ -33,13 +97,13 @@ pub fn configure(
             (SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, true)
         }
     };
-    if verified {
-        builder.set_verify_cert_store(trust(&identity.client_cas)?)?;
-        for ca in &identity.client_cas {
+    if let Some(store) = verifier.store() {
+        builder.set_verify_cert_store(share_store(store))?;
+        for ca in &verifier.client_cas {
             builder.add_client_ca(ca)?;
         }
     }
-    let allowed = tls.allowed_sans.clone();
+    let allowed = verifier.allowed_sans.clone();
     builder
         .set_verify_callback(mode, move |ok, context| decide(ok || !verified, context, &allowed));
     Ok(())
@@ -58,6 +122,8 @@ fn trust(client_cas: &[X509]) -> Result<X509Store, ErrorStack> {
     }
     // Go trusts every certificate of the pool, also an intermediate whose root is not in it.
     store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    // What a handshake sets by itself, verification outside of one needs to be told.
+    store.set_purpose(X509PurposeId::SSL_CLIENT)?;
     Ok(store.build())
 }
 

@@ -5,7 +5,11 @@
 
 mod acceptor;
 mod client;
+mod expiry;
 pub mod material;
+mod presented;
 
 pub use acceptor::{Acceptor, AcceptorError};
-pub use client::ClientNames;
+pub use client::{ClientNames, ClientVerifier};
+pub use expiry::Expiry;
+pub use presented::PresentedCertificate;

@@ -4,7 +4,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::config::{Config, TlsConfig};
-use crate::snapshot::{Expiry, Snapshot};
+use crate::snapshot::Snapshot;
+use crate::tls::Expiry;
 
 pub fn log(old: &Snapshot, new: &Snapshot) {
     let expiry = |snapshot: &Snapshot| snapshot.certificate_expiry().map(rfc3339);
