@@ -4,7 +4,6 @@
 //! goes nowhere, at any level: pingora's debug lines quote request heads, credentials included.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use clap::ValueEnum;
 use time::OffsetDateTime;
@@ -14,6 +13,8 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use super::log_queue;
 
 const TIME: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -80,8 +81,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             LogFormat::Logfmt => logfmt(&pairs),
             LogFormat::Json => json(&pairs),
         };
-        // Without stderr there is nowhere to say so.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        log_queue::write(line);
     }
 }
 

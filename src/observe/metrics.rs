@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::log_queue;
+
 /// The content type of what [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -128,6 +130,11 @@ impl Metrics {
             "open_connections",
             "Connections open now",
             self.open_connections.clone(),
+        );
+        registry.register(
+            "log_dropped_lines",
+            "Log lines dropped because standard error was not read fast enough",
+            log_queue::dropped_lines(),
         );
         registry.register(
             "child_restarts",

@@ -2,9 +2,11 @@
 //! nothing back.
 
 mod log;
+mod log_queue;
 mod log_throttle;
 pub mod metrics;
 
 pub use log::{LogFormat, LogLevel, init as init_log};
+pub use log_queue::{flush as flush_log, start_writer as start_log_writer};
 pub use log_throttle::LogThrottle;
 pub use metrics::Metrics;

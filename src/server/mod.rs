@@ -17,7 +17,7 @@ use crate::config::Upstream;
 use crate::connection::accept::Connections;
 use crate::connection::{Bound, SocketFile};
 use crate::handover::{Handover, Offer};
-use crate::observe::Metrics;
+use crate::observe::{self, Metrics};
 use crate::os::sandbox::{Connect, SandboxPolicy};
 use crate::os::signals::Signals;
 use crate::os::{descriptors, systemd};
@@ -28,6 +28,9 @@ use crate::upstream::Readiness;
 use listeners::Listeners;
 use shutdown::{ShutdownReason, shut_down, wait_for_shutdown};
 use threads::{StartError, Threads};
+
+/// How long the last log lines may take to be written: standard error may be a pipe that nobody reads.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Everything that a start needs, validated.
 pub struct Plan {
@@ -159,6 +162,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     // A task that has not finished by now has had the grace period.
     handshakes.stop();
     runtime.shutdown_background();
+    observe::flush_log(LOG_FLUSH_TIMEOUT);
     result
 }
 

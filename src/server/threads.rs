@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::connection::HandshakePool;
-use crate::observe::Metrics;
+use crate::observe::{self, Metrics};
 use crate::os::priorities::lower_priority;
 use crate::os::sandbox::{self, Landlock, SandboxPolicy};
 use crate::snapshot::Current;
@@ -80,6 +80,7 @@ impl Start {
         let Self { initial, current, metrics, sandbox, .. } = self;
         enter_process_sandbox(sandbox.as_ref())?;
         let thread = |what| move |cause| StartError::Thread { what, cause };
+        observe::start_log_writer().map_err(thread("the log thread"))?;
         let reloader =
             Reloader::start(initial, current, metrics).map_err(thread("the reload thread"))?;
         let serving = sandbox.clone();

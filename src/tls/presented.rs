@@ -41,7 +41,7 @@ fn decode(data: &[u8]) -> Option<Expiry> {
 /// certificates, a handshake takes it as the exporter-toolkit does.
 fn end_of_chain(ssl: &SslRef) -> Option<Expiry> {
     let leaf = Expiry::of(&*ssl.peer_certificate()?);
-    let chain = ssl.verified_chain().into_iter().flatten().map(|link| Expiry::of(link));
+    let chain = ssl.verified_chain().into_iter().flatten().map(Expiry::of);
     chain.chain([leaf]).min().filter(|end| !end.is_past(Expiry::now()))
 }
 

@@ -8,6 +8,7 @@ mod guessing;
 mod handshakes;
 mod http2_conformance;
 mod http2_floods;
+mod log_pipe;
 mod response_splitting;
 mod sandbox;
 mod secrets;
