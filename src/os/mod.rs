@@ -15,6 +15,7 @@ pub mod limits;
 pub mod openssl;
 pub mod priorities;
 pub mod sandbox;
+mod seccomp;
 pub mod signals;
 pub mod sockets;
 pub mod systemd;
