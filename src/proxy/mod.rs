@@ -1,7 +1,7 @@
 //! The request path: pingora's hooks, each short and delegating.
 //!
-//! rate limit → route → public path or credentials → [`Permit`] → upstream. This is
-//! the only module that implements pingora's proxy trait.
+//! A request passes these steps: rate limit → route → public path or credentials → [`Permit`] →
+//! upstream. This is the only module that implements pingora's proxy trait.
 
 mod authorize;
 mod coalesce;
@@ -50,11 +50,11 @@ pub struct Context {
     peer: Arc<Peer>,
     /// The route and the permit to use it; `None` until the request is authorized.
     authorized: Option<(Permit, Arc<Route>)>,
-    /// The endpoint that is asked.
+    /// The endpoint and the address that the request is sent to.
     choice: Option<Choice>,
-    /// The endpoints that could not be reached.
+    /// The choices that could not be reached.
     failed: Vec<Choice>,
-    /// Set when others wait for the answer, or may.
+    /// The answer to be shared; set when other requests wait for it, or may.
     fill: Option<Box<CacheFill>>,
 }
 
@@ -68,14 +68,15 @@ impl Context {
         self.route()?.listed_name()
     }
 
-    /// Returns the endpoint that is asked.
+    /// Returns the endpoint that the request is sent to.
     fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         self.route()?.replicas.endpoint(self.choice?)
     }
 }
 
 impl Guard {
-    /// Serves by the configuration in force at each request.
+    /// Builds the application, which serves each request by the configuration in force when it
+    /// begins.
     pub fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
         Self {
             current,
@@ -87,8 +88,8 @@ impl Guard {
         }
     }
 
-    /// Answers with the answer of another request, if there is one or will be; false when the request
-    /// has to be forwarded.
+    /// Answers with the answer of another request, if there is one or will be; false when the
+    /// request has to be forwarded.
     async fn share(
         &self,
         session: &mut Session,
@@ -149,7 +150,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Serve the guard's own metrics to whoever may scrape them.
+    /// Serves the guard's own metrics, at `/metrics` alone, to a caller with a permit for them.
     async fn answer_itself(
         &self,
         session: &mut Session,
@@ -183,7 +184,7 @@ impl ProxyHttp for Guard {
         }
     }
 
-    /// No compression: the exporter's own encoding passes untouched.
+    /// Adds no module, not even compression: the exporter's own encoding passes unchanged.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -232,7 +233,7 @@ impl ProxyHttp for Guard {
             };
             context.choice = Some(choice);
             match replicas.peer(permit, choice, timeouts).await {
-                // A name that does not resolve.
+                // The host name did not resolve.
                 Err(_) if replicas.has_other(choice, &context.failed) => {
                     replicas.failed(choice);
                     context.failed.push(choice);
@@ -270,8 +271,8 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
-        // An empty DATA frame (RFC 9113 section 6.1) must not become an empty chunk, which ends a body
-        // (RFC 9112 section 7.1).
+        // An empty DATA frame (RFC 9113 section 6.1) must not become an empty chunk, which ends a
+        // body (RFC 9112 section 7.1).
         if body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
@@ -329,8 +330,8 @@ impl ProxyHttp for Guard {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let failure = error::ProxyError::of(error);
-        if let Some(cause) = failure.upstream_cause() {
+        let proxy_error = error::ProxyError::of(error);
+        if let Some(cause) = proxy_error.upstream_cause() {
             self.metrics.upstream_failed(cause);
             let endpoint = context.endpoint();
             if let Some(endpoint) = endpoint {
@@ -338,7 +339,7 @@ impl ProxyHttp for Guard {
             }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
                 tracing::warn!(
-                    status = failure.status(),
+                    status = proxy_error.status(),
                     route = context.route_name(),
                     upstream = endpoint.map(ToString::to_string),
                     cause,
@@ -348,13 +349,13 @@ impl ProxyHttp for Guard {
             }
         }
         let started = session.response_written().is_some_and(|r| !r.status.is_informational());
-        if failure.status() != 0 && !started {
+        if proxy_error.status() != 0 && !started {
             session.set_keepalive(None);
-            // The client may have left; there is nobody else to tell.
-            let body = failure.body(context.route_name());
-            let _ = responses::plain(session, &context.snapshot, failure.status(), &body).await;
+            // A failed write means that the client has left, and with it the need for an answer.
+            let body = proxy_error.body(context.route_name());
+            let _ = responses::plain(session, &context.snapshot, proxy_error.status(), &body).await;
         }
-        FailToProxy { error_code: failure.status(), can_reuse_downstream: false }
+        FailToProxy { error_code: proxy_error.status(), can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
@@ -369,7 +370,8 @@ impl ProxyHttp for Guard {
         );
     }
 
-    /// pingora's own lines can hold whole request heads, credentials included.
+    /// Suppresses pingora's own log lines, which can hold whole request heads, credentials
+    /// included.
     fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
         true
     }
