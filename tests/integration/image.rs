@@ -228,8 +228,7 @@ impl Container {
     }
 
     fn expect_end(mut self, code: i32) {
-        // SAFETY: plain integers; the process is a descendant of ours and runs.
-        assert_eq!(unsafe { libc::kill(self.first.try_into().unwrap(), libc::SIGTERM) }, 0);
+        process::kill(self.first, libc::SIGTERM);
         assert_eq!(self.process.wait_exit().code(), Some(code));
     }
 }

@@ -69,8 +69,7 @@ fn a_crash_ends_the_guard_at_once() {
     let mut guard = running("sleep 1000").start();
     let child = child_of(&guard);
     let start = Instant::now();
-    // SAFETY: plain integers; the process is the guard's child and runs.
-    assert_eq!(unsafe { libc::kill(child.try_into().unwrap(), libc::SIGSEGV) }, 0);
+    process::kill(child, libc::SIGSEGV);
     assert_eq!(guard.process().wait_exit().code(), Some(128 + libc::SIGSEGV));
     assert!(start.elapsed() < Duration::from_secs(1), "noticed after {:?}", start.elapsed());
 }

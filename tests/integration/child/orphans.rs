@@ -65,7 +65,6 @@ fn as_pid_1_signals_work_and_exit_codes_are_passed_on() {
     let mut guard = running(script).inside(&AS_PID_1).start();
     let first = procfs::children(guard.id())[0];
     guard.wait_stdout("the trap", |line| line == "ready");
-    // SAFETY: plain integers; the process is a descendant of ours and runs.
-    assert_eq!(unsafe { libc::kill(first.try_into().unwrap(), libc::SIGTERM) }, 0);
+    process::kill(first, libc::SIGTERM);
     assert_eq!(guard.process().wait_exit().code(), Some(42));
 }

@@ -19,11 +19,6 @@ fn own_address(last: u8) -> String {
     format!("127.{high}.{low}.{last}:9100")
 }
 
-fn kill(process: u32) {
-    // SAFETY: plain integers; the process is the guard's child and runs.
-    assert_eq!(unsafe { libc::kill(process.try_into().unwrap(), libc::SIGKILL) }, 0);
-}
-
 #[test]
 fn an_exporter_that_fails_is_started_again() {
     let address = own_address(2);
@@ -32,7 +27,7 @@ fn an_exporter_that_fails_is_started_again() {
     eventually("the exporter answers", || ready(&guard));
     assert_eq!(guard.connect().get("/metrics").status, 200);
     let first = child_of(&guard);
-    kill(first);
+    process::kill(first, libc::SIGKILL);
     eventually("another child", || child_of(&guard) != first);
     eventually("it answers", || ready(&guard));
     assert_eq!(guard.connect().get("/metrics").status, 200);
@@ -56,7 +51,7 @@ fn meanwhile_the_answer_is_502_and_not_ready() {
     let ready = || guard.telemetry().get("/-/ready").status;
     eventually("the exporter answers", || ready() == 200);
     guard.write("broken", "");
-    kill(child_of(&guard));
+    process::kill(child_of(&guard), libc::SIGKILL);
     eventually("not ready", || ready() == 503);
     assert_eq!(guard.connect().get("/metrics").status, 502);
     assert_eq!(guard.telemetry().get("/-/healthy").status, 200);

@@ -1,5 +1,5 @@
-//! Hot reload (point 4 of the issue): whatever way a file changes it takes effect, and nothing
-//! that is half-written, broken or careless opens the door.
+//! Hot reload: whatever way a file changes it takes effect, and a file that is half-written, broken
+//! or without its protection admits no client.
 
 mod effects;
 mod half_written;

@@ -2,7 +2,8 @@
 //! and printed in full when the test fails.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,7 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
     let end = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        // The one sleep that waits for anything: the interval of this poll.
         thread::sleep(POLL);
     }
 }
@@ -142,10 +144,7 @@ impl Process {
     }
 
     pub fn signal(&self, signal: libc::c_int) {
-        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
-        // SAFETY: kill takes plain integers; the child is ours and not yet waited for.
-        let result = unsafe { libc::kill(id, signal) };
-        assert_eq!(result, 0, "kill: {}", std::io::Error::last_os_error());
+        kill(self.id(), signal);
     }
 
     pub fn exited(&mut self) -> Option<ExitStatus> {
@@ -158,16 +157,10 @@ impl Process {
     /// Wait for the end and all of the output.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.exited() {
-                self.stdout.wait_end();
-                self.stderr.wait_end();
-                return status;
-            }
-            assert!(Instant::now() < end, "still running after {PATIENCE:?}");
-            thread::sleep(POLL);
-        }
+        eventually("the end of the process", || self.exited().is_some());
+        self.stdout.wait_end();
+        self.stderr.wait_end();
+        self.status.expect("it has ended")
     }
 
     pub fn describe(&self) -> String {
@@ -244,11 +237,34 @@ fn show(command: &Command) -> String {
     words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A command that no environment variable of the caller's reaches in surprising ways.
+/// A command that finds the same environment and the same signal dispositions whoever runs the
+/// tests: a shell that starts them in the background has SIGINT and SIGQUIT ignored, nohup(1)
+/// SIGHUP, and a program passes on what it ignores.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "NO_COLOR"] {
         command.env_remove(name);
     }
+    // SAFETY: signal(2) is async-signal-safe (signal-safety(7)), as pre_exec wants it.
+    unsafe { command.pre_exec(default_signals) };
     command
+}
+
+/// Runs in the child between fork and exec.
+fn default_signals() -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: no pointer is passed. SIGKILL, SIGSTOP and those of the C library's own cannot
+        // be changed and are never ignored.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
+}
+
+/// Send a signal to a process that is a descendant of ours and runs.
+#[track_caller]
+pub fn kill(process: u32, signal: libc::c_int) {
+    let id = libc::pid_t::try_from(process).expect("a process id");
+    // SAFETY: kill takes plain integers.
+    let result = unsafe { libc::kill(id, signal) };
+    assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
 }

@@ -127,7 +127,7 @@ fn the_clients_are_told_which_cas_count() {
     let (tls, clients) = (ServerTls::new(), Clients::new());
     let lines = format!("  client_auth_type: VerifyClientCertIfGiven\n{CA_FILE}");
     let guard = guard(&tls, &clients, &lines);
-    let shown = std::process::Command::new("openssl")
+    let shown = process::command("openssl")
         .args(["s_client", "-connect", &format!("127.0.0.1:{}", guard.port())])
         .stdin(std::process::Stdio::null())
         .output()

@@ -1,7 +1,5 @@
 //! Certificates and keys: every kind, from files and inline, the chain as it stands.
 
-use std::process::Command;
-
 use openssl::x509::X509;
 
 use crate::support::certificates::pem;
@@ -192,7 +190,7 @@ fn material_that_is_not_there_stops_the_start() {
 fn openssl_verifies_the_server() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).file("ca.crt", tls.ca.pem()).start();
-    let verified = Command::new("openssl")
+    let verified = process::command("openssl")
         .args(["s_client", "-verify_return_error", "-brief", "-CAfile"])
         .arg(guard.path("ca.crt"))
         .args(["-verify_ip", "127.0.0.1", "-connect", &format!("127.0.0.1:{}", guard.port())])

@@ -1,4 +1,5 @@
-//! Row "header read timeout": deadlines are absolute, for every phase of every connection.
+//! Deadlines are absolute, for every phase of every connection. Stock pingora's header timeout is
+//! one for each read, which every byte renews, and ends with the first request.
 
 use std::thread;
 use std::time::{Duration, Instant};

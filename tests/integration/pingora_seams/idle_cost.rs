@@ -1,4 +1,5 @@
-//! Rows "64 KiB read buffers" and "pingora timers": what is idle costs next to nothing.
+//! What is idle costs next to nothing. Stock pingora keeps a read buffer of 64 KiB for each
+//! connection and a timer thread that wakes up a hundred times a second.
 
 use std::thread;
 use std::time::Duration;

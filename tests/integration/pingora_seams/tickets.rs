@@ -1,4 +1,5 @@
-//! Row "`TlsSettings` listener": a session of a client whose CA was removed must not be resumed.
+//! A session of a client whose CA was removed is not resumed. Stock pingora's TLS listener keeps
+//! its ticket keys and its session cache for as long as the process runs.
 //!
 //! A resumed session brings no certificate: the server believes what it verified when the session
 //! began. So nothing that was verified under an old configuration may count under a new one.

@@ -1,5 +1,5 @@
-//! Rows "`error_while_proxy` without `decide_reuse`", "`respond_error`" and "WebSocket upgrade" as
-//! far as the exporter's side goes: it may die at any moment, and nobody else is hurt.
+//! The exporter may die at any moment, or answer more than it was asked, and no other request is
+//! harmed. Stock pingora may use a connection again whose last response was not read to its end.
 
 use crate::support::exporter::always;
 use crate::support::*;
