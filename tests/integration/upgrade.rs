@@ -6,9 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::support::http2::Http2;
 use crate::support::process::{Finished, Process};
 use crate::support::*;
 
@@ -103,7 +102,7 @@ impl Seen {
 }
 
 fn fresh(port: u16, seen: &Seen) {
-    let more = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let more = authorization(SCRAPER);
     let answer = TlsClient::new().try_get(port, &more);
     seen.count(answer.map(|answer| answer.status == 200).map_err(|error| format!("{error:?}")));
 }
@@ -133,51 +132,51 @@ fn twenty_upgrades_under_load_fail_no_request() {
     let guards = Guards::on_any_port();
     let first = guards.start(&[]);
     let port = port(&first, "web");
-    let (stop, seen) = (AtomicBool::new(false), Seen::default());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    let last = std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !stop.load(Relaxed) {
-                    fresh(port, &seen);
-                }
-            });
+    let seen = Seen::default();
+    let http1 = |stop: &load::Stop| {
+        let mut client = None;
+        while !stop.is_set() {
+            kept(
+                &mut client,
+                || TlsClient::new().connect(port),
+                &seen,
+                |client: &mut Client| {
+                    client.try_get_as(SCRAPER, "/metrics").map(|answer| answer.status == 200)
+                },
+            );
         }
-        scope.spawn(|| {
-            let request = get("/metrics", &format!("Authorization: {authorization}\r\n"));
-            let mut client = None;
-            while !stop.load(Relaxed) {
-                kept(
-                    &mut client,
-                    || TlsClient::new().connect(port),
-                    &seen,
-                    |client: &mut Client| {
-                        client.try_send(request.as_bytes())?;
-                        client.try_response().map(|answer| answer.status == 200)
-                    },
-                );
-            }
-        });
-        scope.spawn(|| {
-            let h2 = || Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(port));
-            let mut client = None;
-            while !stop.load(Relaxed) {
-                kept(&mut client, h2, &seen, |client: &mut Http2| {
-                    let stream =
-                        client.try_send_get("/metrics", &[("authorization", &authorization)])?;
+    };
+    let credentials = basic(SCRAPER.0, SCRAPER.1);
+    let http2 = |stop: &load::Stop| {
+        let mut client = None;
+        while !stop.is_set() {
+            kept(
+                &mut client,
+                || Http2::connect(port),
+                &seen,
+                |client: &mut Http2| {
+                    let more = [("authorization", &*credentials)];
+                    let stream = client.try_send_get("/metrics", &more)?;
                     client.try_answer(stream).map(|answer| answer.ok)
-                });
+                },
+            );
+        }
+    };
+    let client = |number, stop: &load::Stop| match number {
+        0 => http1(stop),
+        1 => http2(stop),
+        _ => {
+            while !stop.is_set() {
+                fresh(port, &seen);
             }
-        });
-        let upgrades = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            (0..UPGRADES).fold(first, |running, _| {
-                let before = seen.served.load(Relaxed);
-                eventually("requests are served", || seen.served.load(Relaxed) > before + 20);
-                guards.upgrade(running)
-            })
-        }));
-        stop.store(true, Relaxed);
-        upgrades.expect("twenty upgrades")
+        }
+    };
+    let last = load::beside(4, client, || {
+        (0..UPGRADES).fold(first, |running, _| {
+            let before = seen.served.load(Relaxed);
+            eventually("requests are served", || seen.served.load(Relaxed) > before + 20);
+            guards.upgrade(running)
+        })
     });
     let failed = seen.failed.into_inner().unwrap();
     let served = seen.served.into_inner();
@@ -241,13 +240,8 @@ fn a_successor_that_cannot_start_changes_nothing() {
 #[test]
 fn the_first_guard_finishes_what_it_has_begun() {
     let mut guards = Guards::on_any_port();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    guards.exporter = Exporter::scripted(move |_, out| {
-        released.lock().unwrap().recv().expect("a word from the test");
-        std::io::Write::write_all(out, &ok("", PAGE))?;
-        Ok(exporter::Next::Close)
-    });
+    let (exporter, release) = Exporter::held("", ok("", PAGE));
+    guards.exporter = exporter;
     let mut old = guards.start(&[]);
     let port = port(&old, "web");
     let mut client = TlsClient::new().connect(port);

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{child_of, running};
 use crate::support::*;
@@ -65,13 +65,17 @@ fn a_command_that_cannot_run_is_126_or_127() {
 }
 
 #[test]
-fn a_crash_ends_the_guard_at_once() {
-    let mut guard = running("sleep 1000").start();
+fn a_crash_ends_the_guard() {
+    let mut guard = running("sleep 1000").arg("--shutdown.grace-period=1h").start();
     let child = child_of(&guard);
-    let start = Instant::now();
     process::kill(child, libc::SIGSEGV);
     assert_eq!(guard.process().wait_exit().code(), Some(128 + libc::SIGSEGV));
-    assert!(start.elapsed() < Duration::from_secs(1), "noticed after {:?}", start.elapsed());
+}
+
+#[test]
+#[ignore = "a wall-clock bound"]
+fn a_crash_ends_the_guard_within_a_second() {
+    assert_within(Duration::from_secs(1), "a crash", a_crash_ends_the_guard);
 }
 
 #[test]
@@ -118,16 +122,8 @@ fn sigterm_and_sigint_end_the_child() {
 
 #[test]
 fn sigterm_keeps_the_exporter_until_requests_are_done() {
-    let (go, told) = std::sync::mpsc::channel::<()>();
-    let told = Mutex::new(told);
-    let exporter = Exporter::scripted(move |_, out: &mut dyn std::io::Write| {
-        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")?;
-        out.flush()?;
-        // The test may have failed and gone.
-        let _ = told.lock().unwrap().recv();
-        out.write_all(b"after")?;
-        Ok(Next::KeepAlive)
-    });
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
+    let (exporter, go) = Exporter::held(format!("{head}first"), "after");
     let script = "trap 'exit 42' TERM; echo ready; while :; do sleep 0.01; done";
     let mut guard = running(script).upstream(&exporter).start();
     guard.wait_stdout("the trap", |line| line == "ready");

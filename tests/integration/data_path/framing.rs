@@ -234,15 +234,17 @@ fn pipelined_requests_are_answered_in_order() {
 /// RFC 9112 section 9.6: a client may close its side once it has asked.
 #[test]
 fn a_client_that_has_closed_its_side_gets_its_answer() {
-    let exporter = Exporter::scripted(|_, out| {
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        out.write_all(&ok("", PAGE))?;
-        Ok(Next::KeepAlive)
-    });
-    let guard = in_front_of(&exporter);
+    let (exporter, release) = Exporter::held("", ok("", PAGE));
+    let guard = GuardBuilder::new().config("").upstream(&exporter).telemetry().start();
     let mut client = guard.connect();
     client.send(get("/metrics", ""));
+    eventually("the exporter is asked", || exporter.requests().len() == 1);
     client.finish_sending();
+    let socket = client.socket();
+    eventually("the guard is told of the end", || procfs::has_end(&socket));
+    // What came to the guard before this is seen to by now.
+    assert_eq!(guard.telemetry().get("/-/healthy").status, 200);
+    release.send(()).unwrap();
     assert_eq!(client.response().text(), PAGE);
 }
 

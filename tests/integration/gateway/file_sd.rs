@@ -188,21 +188,29 @@ fn half_a_line_of_targets_is_not_read() {
     assert!(line.contains("the last line of a.yml has no end"), "{line}");
 }
 
-/// What everybody writes costs no more than what nobody does.
+/// How long `check` takes for a thousand targets that have a label with this value.
+fn time_of_a_thousand_targets(value: &str) -> Duration {
+    let group = |n| format!("- {{targets: ['a{n}:1'], labels: {{x: {value}}}}}\n");
+    let dir = tempfile::tempdir().unwrap();
+    guard::write(&dir.path().join("web.yml"), config("a.yml", ""));
+    guard::write(&dir.path().join("a.yml"), (0..1000).map(group).collect::<String>());
+    let begun = std::time::Instant::now();
+    guard::run(dir.path(), &["check", "web.yml"]).expect_code(0);
+    begun.elapsed()
+}
+
 #[test]
-fn a_thousand_targets_with_any_labels_are_read_in_no_time() {
-    let groups = |value: &str| -> String {
-        (0..1000).map(|n| format!("- targets: ['a{n}:1']\n  labels: {{x: {value}}}\n")).collect()
-    };
-    let time = |value: &str| {
-        let dir = tempfile::tempdir().unwrap();
-        guard::write(&dir.path().join("web.yml"), config("a.yml", ""));
-        guard::write(&dir.path().join("a.yml"), groups(value));
-        let begun = std::time::Instant::now();
-        guard::run(dir.path(), &["check", "web.yml"]).expect_code(0);
-        begun.elapsed()
-    };
-    let (plain, word) = (time("z"), time("'yes'"));
+fn a_thousand_targets_with_any_labels_are_read() {
+    for value in ["z", "'yes'"] {
+        time_of_a_thousand_targets(value);
+    }
+}
+
+/// A value that YAML 1.1 reads as something else than text costs no more than one that is text.
+#[test]
+#[ignore = "a wall-clock bound"]
+fn a_thousand_targets_with_quoted_labels_cost_no_more_than_with_plain_ones() {
+    let (plain, word) = (time_of_a_thousand_targets("z"), time_of_a_thousand_targets("'yes'"));
     assert!(word < plain * 10, "{plain:?} and {word:?}");
 }
 

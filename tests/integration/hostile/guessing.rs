@@ -1,9 +1,10 @@
 //! Wrong passwords by the thousand: they admit nobody, and hold up nobody who knows the right one.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::support::guard::hash;
+use crate::support::load::Stop;
 use crate::support::*;
 
 const KNOWN: (&str, &str) = ("scraper", "right");
@@ -17,9 +18,9 @@ struct Answers {
 }
 
 /// Wrong passwords on fresh connections until told to stop, for a known and an unknown user.
-fn guess(guard: &Guard, number: usize, stop: &AtomicBool, answers: &Answers) {
+fn guess(guard: &Guard, number: usize, stop: &Stop, answers: &Answers) {
     let mut round = 0;
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         round += 1;
         let user = [KNOWN.0, "nobody"][round % 2];
         let response = guard.connect().get_as((user, &format!("{number} {round}")), "/metrics");
@@ -38,8 +39,8 @@ fn scrape(guard: &Guard, count: usize) -> Vec<Duration> {
         .map(|_| {
             let start = Instant::now();
             assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200, "a scrape missed");
-            // As a scraper would: what matters is the latency of one, not how many fit in.
             let took = start.elapsed();
+            // The pace of the scraper: what matters is the latency of one, not how many fit in.
             std::thread::sleep(Duration::from_millis(5));
             took
         })
@@ -57,25 +58,19 @@ struct Outcome {
 fn flood(guard: &Guard, clients: usize, scrapes: usize) -> Outcome {
     let calm = scrape(guard, scrapes.min(2000));
     let before = procfs::anonymous_memory(guard.id());
-    let stop = AtomicBool::new(false);
     let answers = Answers::default();
-    let flooded = std::thread::scope(|scope| {
-        for number in 0..clients {
-            let (stop, answers) = (&stop, &answers);
-            scope.spawn(move || guess(guard, number, stop, answers));
-        }
-        let flooded =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scrape(guard, scrapes)));
-        stop.store(true, Relaxed);
-        flooded
-    });
+    let flooded = load::beside(
+        clients,
+        |number, stop| guess(guard, number, stop, &answers),
+        || scrape(guard, scrapes),
+    );
     let grown_kib = procfs::anonymous_memory(guard.id()).saturating_sub(before);
     let [unauthorized, later, others] =
         [&answers.unauthorized, &answers.come_back_later, &answers.others].map(|n| n.load(Relaxed));
     println!("401: {unauthorized}, 429: {later}, grown by {grown_kib} KiB");
     assert_eq!(others, 0, "anything but 401 and 429 with Retry-After");
     assert!(unauthorized + later > 0);
-    Outcome { calm, flooded: flooded.expect("the good user"), grown_kib }
+    Outcome { calm, flooded, grown_kib }
 }
 
 fn guard(cost: u32) -> (Exporter, Guard) {

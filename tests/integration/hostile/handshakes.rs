@@ -3,13 +3,12 @@
 
 use std::io::Read;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::StopOnDrop;
-use crate::support::certificates::KeyKind;
+use crate::support::load::Stop;
 use crate::support::*;
 
 /// What a client says first, up to now to another server.
@@ -29,8 +28,8 @@ fn client_hello() -> Vec<u8> {
 }
 
 /// One connection after the other from an address of its own: the answer is waited for and dropped.
-fn replay(guard: &Guard, hello: &[u8], stop: &AtomicBool, answered: &AtomicUsize) {
-    while !stop.load(Relaxed) {
+fn replay(guard: &Guard, hello: &[u8], stop: &Stop, answered: &AtomicUsize) {
+    while !stop.is_set() {
         let mut client = Client::plain_from([127, 0, 0, 2], guard.port());
         // Reset at its end: the ports of one address last a minute otherwise.
         SockRef::from(&client.socket()).set_linger(Some(Duration::ZERO)).unwrap();
@@ -54,15 +53,13 @@ fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Durati
         begun.elapsed()
     };
     scrape();
-    let (hello, stop, answered) = (client_hello(), AtomicBool::new(false), AtomicUsize::new(0));
-    let mut times = std::thread::scope(|scope| {
-        for _ in 0..attackers {
-            scope.spawn(|| replay(&guard, &hello, &stop, &answered));
-        }
-        let _stop = StopOnDrop(&stop);
+    let (hello, answered) = (client_hello(), AtomicUsize::new(0));
+    let attack = |_number, stop: &Stop| replay(&guard, &hello, stop, &answered);
+    let mut times = load::beside(attackers, attack, || {
         let (begun, mut times) = (Instant::now(), Vec::new());
         while begun.elapsed() < length {
             times.push(scrape());
+            // The pace of the scraper.
             std::thread::sleep(Duration::from_millis(20));
         }
         times

@@ -5,20 +5,21 @@
 //! gets the processor. The time an answer takes is only looked at by `make stress`.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::StopOnDrop;
 use super::frames::*;
 use crate::support::http2::*;
+use crate::support::load::Stop;
 use crate::support::wire::is_timeout;
 use crate::support::*;
 
 /// Half of them with credentials, and of each half one that never reads.
-const ATTACKERS: u32 = 4;
+const ATTACKERS: usize = 4;
 
-/// Between two batches of an attacker's, and between two questions of the good client's.
+/// The pace of the attack: between two batches of an attacker's, and between two questions of the
+/// good client's. What sleeps here waits for nothing.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Before an attacker connects again: the handshakes are not what is tested.
@@ -192,10 +193,10 @@ fn h2(port: u16) -> Client {
 }
 
 /// Flood on one connection after the other.
-fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tally) {
+fn attack(flood: &Flood, port: u16, number: usize, stop: &Stop, tally: &Tally) {
     let (authorized, reads) = (number & 1 == 0, number & 2 == 0);
     let mut stuck = Vec::new();
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         let mut client = h2(port);
         client.set_write_timeout(STUCK);
         client.send([PREFACE, &settings(&[])].concat());
@@ -210,6 +211,7 @@ fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tall
                 stuck.truncate(MOST_STUCK);
             }
         }
+        // The pace of the attack.
         thread::sleep(RECONNECT);
     }
 }
@@ -226,10 +228,10 @@ fn flood_on(
     flood: &Flood,
     mut attack: Attack,
     reads: bool,
-    stop: &AtomicBool,
+    stop: &Stop,
     tally: &Tally,
 ) -> End {
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         let frames = attack.frames(flood);
         match client.try_send(&frames.concat()) {
             Ok(()) => tally.frames.fetch_add(frames.len() as u64, Relaxed),
@@ -237,6 +239,7 @@ fn flood_on(
             Err(_) => return End::Closed,
         };
         if !reads {
+            // The pace of the attack.
             thread::sleep(PACE);
         } else if client.closes_within(PACE) {
             return End::Closed;
@@ -295,6 +298,7 @@ impl Phase {
                 good.ask_on_a_new_connection();
                 phase.memory = phase.memory.max(procfs::anonymous_memory(guard.id()));
             }
+            // The pace of the good client.
             thread::sleep(PACE);
         }
         phase.took.sort();
@@ -363,16 +367,12 @@ fn run(flood: &Flood, calm: Duration, length: Duration) -> Report {
     let port = guard.port();
     let mut good = Good::new(&guard);
     let calm = Phase::watch(&guard, &mut good, calm);
-    let (stop, tally) = (AtomicBool::new(false), Tally::default());
-    let under_attack = thread::scope(|scope| {
-        for number in 0..ATTACKERS {
-            let (stop, tally) = (&stop, &tally);
-            scope.spawn(move || attack(flood, port, number, stop, tally));
-        }
-        // Also when the good client panics, or the scope would never end.
-        let _stop = StopOnDrop(&stop);
-        Phase::watch(&guard, &mut good, length)
-    });
+    let tally = Tally::default();
+    let under_attack = load::beside(
+        ATTACKERS,
+        |number, stop| attack(flood, port, number, stop, &tally),
+        || Phase::watch(&guard, &mut good, length),
+    );
     assert!(guard.process().exited().is_none(), "the guard has gone");
     let log_lines = guard.stderr().len();
     Report { flood: *flood, calm, under_attack, tally, log_lines }

@@ -14,14 +14,3 @@ mod secrets;
 mod slow;
 mod smuggling;
 mod smuggling_rows;
-
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-/// Tells the attackers to stop, also when the good client panics: their scope would never end.
-struct StopOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
-}

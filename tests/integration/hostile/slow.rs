@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::support::*;
@@ -110,28 +109,22 @@ fn outlive(kind: &Kind, guard: &Guard, count: usize, patience: Duration) {
     assert_eq!(probe().get_as(SCRAPER, "/small").status, 200);
     let mut clients: Vec<Client> = (0..count).map(|_| (kind.begin)(guard)).collect();
     let sockets: Vec<TcpStream> = clients.iter_mut().map(Client::socket).collect();
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Relaxed) {
-                for mut socket in &sockets {
-                    // One that was closed takes nothing more.
-                    let _ = socket.write(kind.then);
-                }
-                std::thread::sleep(Duration::from_millis(20));
+    let trickle = |_number, stop: &load::Stop| {
+        while !stop.is_set() {
+            for mut socket in &sockets {
+                // One that was closed takes nothing more.
+                let _ = socket.write(kind.then);
             }
-        });
-        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            process::eventually_within(patience, kind.name, || {
-                assert_eq!(probe().get_as(SCRAPER, "/small").status, 200, "the good probe");
-                // The connection that asks, and probes whose end is not seen yet.
-                guard.metric("exporter_guard_open_connections") < 4.0
-            });
-        }));
-        stop.store(true, Relaxed);
-        if let Err(panic) = gone {
-            std::panic::resume_unwind(panic);
+            // The pace of the attack.
+            std::thread::sleep(Duration::from_millis(20));
         }
+    };
+    load::beside(1, trickle, || {
+        eventually_within(patience, kind.name, || {
+            assert_eq!(probe().get_as(SCRAPER, "/small").status, 200, "the good probe");
+            // The connection that asks, and probes whose end is not seen yet.
+            guard.metric("exporter_guard_open_connections") < 4.0
+        });
     });
 }
 
@@ -150,12 +143,16 @@ fn outlive_all(count: usize, limits: &str, patience: Duration) {
 /// The deadline for the body of a request is for nothing that comes after it.
 #[test]
 fn a_body_that_was_answered_by_the_guard_itself_is_over() {
-    let config = format!("{}proxy: {{limits: {{body_timeout: 1s}}}}\n", scraper());
-    let guard = GuardBuilder::new().config(config).start();
+    let config = format!("{}{}", scraper(), limits("body_timeout: 1s"));
+    let exporter = Exporter::new();
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.response().status, 401);
-    std::thread::sleep(Duration::from_millis(1200));
+    // Another body, begun later and never whole, has had its time.
+    let mut later = guard.connect();
+    later.send(request("Content-Length: 1\r\n"));
+    later.wait_close();
     for _ in 0..10 {
         assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
     }

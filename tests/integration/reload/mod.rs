@@ -19,9 +19,3 @@ fn with_password(password: &str) -> String {
 fn login(guard: &Guard, password: &str) -> u16 {
     guard.connect().get_as(("scraper", password), "/metrics").status
 }
-
-/// The guard looks at its files once more when it has started. A test of how it learns of a change
-/// must not be helped by that, and the end of that look is nothing to wait for.
-fn let_the_first_look_pass() {
-    std::thread::sleep(std::time::Duration::from_millis(500));
-}

@@ -2,19 +2,18 @@
 //! event of their own.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{let_the_first_look_pass, login, with_password};
+use super::{login, with_password};
+use crate::support::guard::RELOAD;
 use crate::support::*;
-
-const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
 /// A guard and a second name of its configuration, whose directory nobody watches.
 fn guard() -> Guard {
     let guard = GuardBuilder::new().config(with_password("1")).telemetry().start();
     fs::create_dir(guard.path("elsewhere")).unwrap();
     fs::hard_link(guard.path("web.yml"), guard.path("elsewhere/web.yml")).unwrap();
-    let_the_first_look_pass();
+    guard.wait_first_look();
     guard
 }
 
@@ -22,10 +21,8 @@ fn guard() -> Guard {
 fn sighup_reloads() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
-    let start = Instant::now();
     guard.signal(libc::SIGHUP);
     guard.wait_generation(2);
-    assert!(start.elapsed() < Duration::from_secs(10), "not the content check of every 30 s");
     assert_eq!(login(&guard, "2"), 200);
 
     guard.write("elsewhere/web.yml", "broken: true\n");
@@ -34,23 +31,30 @@ fn sighup_reloads() {
     assert_eq!(login(&guard, "2"), 200);
 }
 
+/// The content check, every 30 s, would find both changes, too.
+#[test]
+#[ignore = "a wall-clock bound"]
+fn sighup_reloads_long_before_the_content_check() {
+    assert_within(Duration::from_secs(10), "two reloads by SIGHUP", sighup_reloads);
+}
+
 #[test]
 fn post_reload_reloads_and_says_how_it_went() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
-    let response = guard.telemetry().request(RELOAD);
+    let response = guard.reload();
     assert_eq!(response.status, 200);
     assert_eq!(login(&guard, "2"), 200, "in force when the answer is there");
 
     guard.write("elsewhere/web.yml", "basic_auth_users:\n  scraper: plain\n");
-    let response = guard.telemetry().request(RELOAD);
+    let response = guard.reload();
     assert_eq!(response.status, 500);
     assert!(response.text().contains("web.yml:2"), "{}", response.text());
     assert!(!response.text().contains("plain\n"), "{}", response.text());
     assert_eq!(login(&guard, "2"), 200);
 
     guard.write("elsewhere/web.yml", with_password("3"));
-    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(guard.reload().status, 200);
     assert_eq!(login(&guard, "3"), 200);
 }
 
@@ -58,11 +62,11 @@ fn post_reload_reloads_and_says_how_it_went() {
 fn a_request_without_a_change_is_no_reload() {
     let guard = guard();
     for _ in 0..2 {
-        assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+        assert_eq!(guard.reload().status, 200);
         guard.signal(libc::SIGHUP);
     }
     guard.write("elsewhere/web.yml", with_password("2"));
-    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(guard.reload().status, 200);
     guard.wait_generation(2);
     let lines = guard.stderr().into_iter().filter(|line| guard::is_reload(line));
     assert_eq!(lines.count(), 1);
@@ -75,13 +79,13 @@ fn a_request_with_a_file_that_is_still_broken_fails_again() {
     let good = fs::read(guard.path("web.yml")).unwrap();
     guard.write("elsewhere/web.yml", "nonsense: 1\n");
     for _ in 0..2 {
-        let response = guard.telemetry().request(RELOAD);
+        let response = guard.reload();
         assert_eq!(response.status, 500);
         assert!(response.text().contains("web.yml:1"), "{}", response.text());
     }
     // Back to what was in force all along: nothing to do, and nothing wrong any more.
     guard.write("elsewhere/web.yml", good);
-    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(guard.reload().status, 200);
     assert_eq!(guard.metric("exporter_guard_config_last_reload_successful"), 1.0);
 }
 

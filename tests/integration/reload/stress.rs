@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::{login, with_password};
@@ -50,9 +50,9 @@ struct Seen {
 }
 
 /// Ask with and without credentials, on fresh and on kept connections, until told to stop.
-fn ask(stop: &AtomicBool, seen: &Seen, connect: impl Fn() -> Client) {
+fn ask(stop: &load::Stop, seen: &Seen, connect: impl Fn() -> Client) {
     let mut kept = connect();
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         for client in [&mut kept, &mut connect()] {
             match client.get_as(SCRAPER, "/metrics").status {
                 200 => seen.good.fetch_add(1, Relaxed),
@@ -68,14 +68,9 @@ fn ask(stop: &AtomicBool, seen: &Seen, connect: impl Fn() -> Client) {
 
 /// Change files while clients ask; nobody must notice.
 fn under_load(connect: impl Fn() -> Client + Sync, mut change: impl FnMut(usize)) {
-    let (stop, seen) = (AtomicBool::new(false), Seen::default());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| ask(&stop, &seen, &connect));
-        }
-        (0..REWRITES).for_each(&mut change);
-        stop.store(true, Relaxed);
-    });
+    let seen = Seen::default();
+    let client = |_number, stop: &load::Stop| ask(stop, &seen, &connect);
+    load::beside(2, client, || (0..REWRITES).for_each(&mut change));
     println!("{} answers, {} refusals", seen.good.load(Relaxed), seen.refused.load(Relaxed));
     assert!(seen.good.load(Relaxed) > REWRITES / 10, "hardly anything was asked");
     assert_eq!(seen.admitted_strangers.load(Relaxed), 0, "strangers admitted");
@@ -92,6 +87,7 @@ fn a_thousand_rewrites_in_place_admit_nobody_and_refuse_nobody() {
         || guard.connect(),
         |_| {
             let mut file = fs::File::create(guard.path("web.yml")).unwrap();
+            // The writer's pause.
             std::thread::sleep(Duration::from_millis(2));
             file.write_all(text.as_bytes()).unwrap();
         },
@@ -114,6 +110,7 @@ fn a_thousand_replacements_of_config_and_certificate_fail_no_request() {
             guard.replace("server.crt", identity.chain_pem());
             guard.replace("server.key", identity.key_pem());
             guard.replace("web.yml", format!("# {change}\n{config}"));
+            // The pace of the changes.
             std::thread::sleep(Duration::from_millis(10));
         },
     );

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{let_the_first_look_pass, login, with_password};
+use super::{login, with_password};
 use crate::support::kubernetes::Volume;
 use crate::support::*;
 
@@ -164,7 +164,7 @@ fn a_link_to_the_configuration_that_points_elsewhere() {
 fn a_directory_that_is_replaced() {
     let builder = GuardBuilder::new().config_path("etc/web.yml");
     let guard = builder.file("etc/web.yml", with_password("1")).start();
-    let_the_first_look_pass();
+    guard.wait_first_look();
     guard.write("etc.new/web.yml", with_password("2"));
     fs::rename(guard.path("etc"), guard.path("etc.old")).unwrap();
     fs::rename(guard.path("etc.new"), guard.path("etc")).unwrap();
@@ -182,30 +182,40 @@ fn a_directory_that_is_replaced() {
 #[test]
 fn a_change_that_raises_no_event() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
-    let_the_first_look_pass();
+    guard.wait_first_look();
     fs::create_dir(guard.path("elsewhere")).unwrap();
     fs::hard_link(guard.path("web.yml"), guard.path("elsewhere/web.yml")).unwrap();
     guard.write("elsewhere/web.yml", with_password("2"));
     eventually_within(Duration::from_secs(45), "the content check", || login(&guard, "2") == 200);
 }
 
+/// Thirty changes in turn by the two usual ways, and how long each took.
+fn changes_that_took_effect() -> Vec<Duration> {
+    let guard = GuardBuilder::new().config(with_password("1")).start();
+    let change = |generation: u32| {
+        let password = generation.to_string();
+        let config = with_password(&password);
+        let start = Instant::now();
+        match generation % 2 {
+            0 => guard.write("web.yml", config),
+            _ => guard.replace("web.yml", config),
+        }
+        guard.wait_generation(generation);
+        start.elapsed()
+    };
+    (2..32).map(change).collect()
+}
+
+#[test]
+fn each_of_thirty_changes_takes_effect() {
+    assert_eq!(changes_that_took_effect().len(), 30);
+}
+
 /// At the 99th percentile; here the second slowest of 30.
 #[test]
+#[ignore = "a wall-clock bound"]
 fn a_change_takes_effect_within_two_seconds() {
-    let guard = GuardBuilder::new().config(with_password("1")).start();
-    let mut times: Vec<Duration> = (2..32)
-        .map(|generation| {
-            let password = generation.to_string();
-            let config = with_password(&password);
-            let start = Instant::now();
-            match generation % 2 {
-                0 => guard.write("web.yml", config),
-                _ => guard.replace("web.yml", config),
-            }
-            guard.wait_generation(generation);
-            start.elapsed()
-        })
-        .collect();
+    let mut times = changes_that_took_effect();
     times.sort();
     assert!(times[times.len() - 2] < Duration::from_secs(2), "{times:?}");
 }
@@ -214,12 +224,13 @@ fn a_change_takes_effect_within_two_seconds() {
 #[test]
 fn a_file_that_is_written_slowly() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
-    let_the_first_look_pass();
+    guard.wait_first_look();
     let config = with_password("2");
     let mut file = fs::File::create(guard.path("web.yml")).unwrap();
     for piece in config.as_bytes().chunks(10) {
         file.write_all(piece).unwrap();
         file.sync_data().unwrap();
+        // The pace of the writer.
         std::thread::sleep(Duration::from_millis(50));
         assert_eq!(login(&guard, "1"), 200, "nothing changes before it is closed");
     }
@@ -250,20 +261,17 @@ fn a_rewrite_with_the_same_content_is_no_reload() {
 /// Somebody else is busy in the directory all the time.
 #[test]
 fn noise_beside_the_file_does_not_put_a_change_off() {
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     let guard = GuardBuilder::new().config(with_password("1")).file("unrelated", "").start();
-    let stop = AtomicBool::new(false);
     let path = guard.path("unrelated");
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Relaxed) {
-                drop(fs::File::open(&path));
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
+    let noise = |_number, stop: &load::Stop| {
+        while !stop.is_set() {
+            drop(fs::File::open(&path));
+            // The pace of the noise.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    load::beside(1, noise, || {
         guard.replace("web.yml", with_password("2"));
-        let reloaded = std::panic::catch_unwind(|| guard.wait_generation(2));
-        stop.store(true, Relaxed);
-        assert!(reloaded.is_ok(), "only after the noise");
+        guard.wait_generation(2);
     });
 }

@@ -12,13 +12,30 @@ use tempfile::TempDir;
 use super::certificates::ServerTls;
 use super::logfmt;
 use super::process::{self, Finished, Process, command};
-use super::wire::Client;
+use super::wire::{Client, Response};
 
 /// The name of the web configuration in the guard's directory.
 pub const WEB_CONFIG: &str = "web.yml";
 
 /// The section that [`GuardBuilder::tls`] writes the files for.
-pub const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+pub const TLS: &str = "\
+tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+";
+
+/// To follow [`TLS`]: demands certificates of the CAs in `clients.crt`.
+pub const VERIFIED_CLIENTS: &str = "  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: clients.crt
+";
+
+/// A `proxy` section with nothing but these limits, as they stand in a flow mapping.
+pub fn limits(limits: &str) -> String {
+    format!("proxy: {{limits: {{{limits}}}}}\n")
+}
+
+/// Asks for a reload.
+pub const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
 /// The binary: what cargo built, unless `EXPORTER_GUARD_BIN` names another.
 pub fn binary() -> Command {
@@ -295,6 +312,26 @@ impl Guard {
     /// A connection to the telemetry listener.
     pub fn telemetry(&self) -> Client {
         Client::plain(self.telemetry_port())
+    }
+
+    /// Ask for a reload; the answer comes when it is done.
+    #[track_caller]
+    pub fn reload(&self) -> Response {
+        self.telemetry().request(RELOAD)
+    }
+
+    /// Wait until the guard, which looks at its files once more when it has started, has done so.
+    /// A test of how it learns of a change must not be helped by that.
+    ///
+    /// Requests to reload are answered in turn; one may come before that look, but no two.
+    #[track_caller]
+    pub fn wait_first_look(&self) {
+        for count in 1..=2 {
+            self.signal(libc::SIGHUP);
+            self.wait_stderr("an answer to SIGHUP", count, |line| {
+                logfmt::field(line, "msg") == "Web configuration is unchanged"
+            });
+        }
     }
 
     /// The value of a metric of the guard's own.

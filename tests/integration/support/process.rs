@@ -2,7 +2,7 @@
 //! and printed in full when the test fails.
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,6 +30,17 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
         // The one sleep that waits for anything: the interval of this poll.
         thread::sleep(POLL);
     }
+}
+
+/// Run a test against the clock. For tests that `make stress` runs, on a machine with nothing else
+/// to do.
+#[track_caller]
+pub fn assert_within(limit: Duration, name: &str, test: impl FnOnce()) {
+    let start = Instant::now();
+    test();
+    let took = start.elapsed();
+    println!("{name}: {took:.1?}");
+    assert!(took < limit, "{name} took {took:.1?}");
 }
 
 /// The lines of an output as they come.
@@ -104,8 +115,17 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn spawn(mut command: Command, cwd: &Path) -> Self {
-        command.current_dir(cwd).stdin(Stdio::null());
+    pub fn spawn(command: Command, cwd: &Path) -> Self {
+        Self::spawn_with(command, cwd, Stdio::null())
+    }
+
+    /// With an input that [`Self::type_in`] writes to.
+    pub fn spawn_interactive(command: Command, cwd: &Path) -> Self {
+        Self::spawn_with(command, cwd, Stdio::piped())
+    }
+
+    fn spawn_with(mut command: Command, cwd: &Path, stdin: Stdio) -> Self {
+        command.current_dir(cwd).stdin(stdin);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = show(&command);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
@@ -117,6 +137,17 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A program that has ended takes nothing more.
+    pub fn type_in(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("an interactive program");
+        let _ = input.write_all(text.as_bytes());
+    }
+
+    /// How many lines on stderr so far `wanted` takes.
+    pub fn count_stderr(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        self.stderr.all().iter().filter(|line| wanted(line)).count()
     }
 
     pub fn stderr(&self) -> Vec<String> {
@@ -201,7 +232,6 @@ pub struct Finished {
 impl Finished {
     /// Run `program` in `cwd` with `input` on stdin.
     pub fn run(command: &mut Command, cwd: &Path, input: &[u8]) -> Self {
-        use std::io::Write;
         command.current_dir(cwd).stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = format!("command: {}\ncwd: {}", show(command), cwd.display());

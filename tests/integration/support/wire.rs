@@ -71,6 +71,11 @@ pub fn basic(user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> String {
     format!("Basic {}", openssl::base64::encode_block(&pair))
 }
 
+/// A header line with credentials, ended by CRLF.
+pub fn authorization((user, password): (&str, &str)) -> String {
+    format!("Authorization: {}\r\n", basic(user, password))
+}
+
 /// The text of a GET request with more header lines, each ended by CRLF.
 pub fn get(target: &str, more: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
@@ -144,18 +149,13 @@ impl Client {
     }
 
     #[track_caller]
-    pub fn get_as(&mut self, (user, password): (&str, &str), target: &str) -> Response {
-        self.request(get(target, &format!("Authorization: {}\r\n", basic(user, password))))
+    pub fn get_as(&mut self, credentials: (&str, &str), target: &str) -> Response {
+        self.request(get(target, &authorization(credentials)))
     }
 
     /// The same where the connection may end instead.
-    pub fn try_get_as(
-        &mut self,
-        (user, password): (&str, &str),
-        target: &str,
-    ) -> io::Result<Response> {
-        let more = format!("Authorization: {}\r\n", basic(user, password));
-        self.try_send(get(target, &more).as_bytes())?;
+    pub fn try_get_as(&mut self, credentials: (&str, &str), target: &str) -> io::Result<Response> {
+        self.try_send(get(target, &authorization(credentials)).as_bytes())?;
         self.try_response()
     }
 
