@@ -53,7 +53,13 @@ fn the_metrics_say_what_happened() {
 #[test]
 fn every_answer_is_counted() {
     let down = ports::Refusing::new();
-    let limit = "rate_limit:\n  interval: 1h\n  burst: 1\n";
+    let limit = yaml(
+        "
+        rate_limit:
+          interval: 1h
+          burst: 1
+        ",
+    );
     let guard = GuardBuilder::new()
         .config(limit)
         .upstream(format!("http://{}", down.address()))

@@ -48,7 +48,13 @@ fn hashes_that_htpasswd_and_openssl_cannot_have_meant_are_refused_at_start() {
         &hash.replace("$04$", "$32$"),
         "''",
     ] {
-        let config = format!("basic_auth_users:\n  user: {}\n", quoted(bad));
+        let config = yaml(&format!(
+            "
+            basic_auth_users:
+              user: {}
+            ",
+            quoted(bad)
+        ));
         let failed = GuardBuilder::new().config(config).fail_to_start().expect_code(1);
         assert!(failed.stderr.contains("web.yml:2"), "{failed}");
         assert!(!failed.stderr.contains(&hash[10..30]), "a hash is a secret, too\n{failed}");

@@ -69,16 +69,34 @@ fn a_good_file_has_no_findings() {
 #[test]
 fn errors_are_one_line_each_with_file_and_line() {
     let site = Site::new();
-    let config = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  \
-                  min_version: TLS14\n  max_version: TLS9\n  client_auth_type: require\n  \
-                  cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256, ECDHE-RSA-AES128-GCM-SHA256]\n  \
-                  curve_preferences: [P-256]\n  no_such_key: 1\n\
-                  http_server_config:\n  http2: perhaps\n  headers:\n    Server: x\n\
-                  basic_auth_users:\n  a: plain\n  b: $2y$10$short\n\
-                  rate_limit:\n  interval: soon\n  burst: many\n\
-                  proxy:\n  limits:\n    idle_timeout: 0\n\
-                  no_such_section:\n";
-    let finished = site.check(config, &[]).expect_code(1);
+    let config = yaml(
+        "
+        tls_server_config:
+          cert_file: server.crt
+          key_file: server.key
+          min_version: TLS14
+          max_version: TLS9
+          client_auth_type: require
+          cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256, ECDHE-RSA-AES128-GCM-SHA256]
+          curve_preferences: [P-256]
+          no_such_key: 1
+        http_server_config:
+          http2: perhaps
+          headers:
+            Server: x
+        basic_auth_users:
+          a: plain
+          b: $2y$10$short
+        rate_limit:
+          interval: soon
+          burst: many
+        proxy:
+          limits:
+            idle_timeout: 0
+        no_such_section:
+        ",
+    );
+    let finished = site.check(&config, &[]).expect_code(1);
     for line in [4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 18, 19, 22, 23] {
         let place = format!("web.yml:{line}: error: ");
         assert!(finished.stdout.lines().any(|l| l.starts_with(&place)), "{place} in {finished}");
@@ -149,12 +167,25 @@ fn warns_of_settings_that_cannot_work() {
     let site = Site::new();
     let users = sound_users();
     site.assert_warns(
-        &format!("{TLS}  min_version: TLS13\n  max_version: TLS12\n{users}"),
+        &(tls_with(
+            "
+            min_version: TLS13
+            max_version: TLS12
+            ",
+        ) + &users),
         4,
         &["min_version"],
     );
     site.assert_warns(
-        &format!("{TLS}{users}rate_limit:\n  interval: 1s\n  burst: 0\n"),
+        &(TLS.to_owned()
+            + &users
+            + &yaml(
+                "
+                rate_limit:
+                  interval: 1s
+                  burst: 0
+                ",
+            )),
         7,
         &["burst"],
     );
@@ -163,10 +194,10 @@ fn warns_of_settings_that_cannot_work() {
 #[test]
 fn a_client_ca_without_certificates_is_found() {
     let site = Site::new();
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
     for content in ["", "no certificate\n", &site.tls.identity.key_pem()] {
         site.write("clients.crt", content);
-        let finished = site.check(&format!("{TLS}{lines}{}", sound_users()), &["--strict"]);
+        let finished =
+            site.check(&format!("{TLS}{VERIFIED_CLIENTS}{}", sound_users()), &["--strict"]);
         assert_eq!(finished.code, Some(1), "{content:?}: {finished}");
         assert!(finished.stdout.contains("web.yml:5: "), "{content:?}: {finished}");
     }
@@ -184,9 +215,17 @@ fn warns_of_passwords_in_clear() {
 #[test]
 fn findings_hold_no_secrets() {
     let site = Site::new();
-    let config = "basic_auth_users:\n  scraper: hunter2-canary\n  other: $2y$04$canary-canary\n\
-                  tls_server_config:\n  key: canary-key\n  cert: canary-cert\n";
-    let finished = site.check(config, &[]).expect_code(1);
+    let config = yaml(
+        "
+        basic_auth_users:
+          scraper: hunter2-canary
+          other: $2y$04$canary-canary
+        tls_server_config:
+          key: canary-key
+          cert: canary-cert
+        ",
+    );
+    let finished = site.check(&config, &[]).expect_code(1);
     for canary in ["hunter2", "canary-canary", "canary-key"] {
         let said = format!("{}{}", finished.stdout, finished.stderr);
         assert!(!said.contains(canary), "{canary} in {finished}");
@@ -198,17 +237,33 @@ fn findings_hold_no_secrets() {
 fn misplaced_secrets_are_not_shown() {
     let key = ServerTls::new().identity.key_pem();
     let body = key.lines().nth(1).expect("base64").to_owned();
-    let indented = key.replace('\n', "\n    ");
+    // As a block scalar, after a line that there is otherwise.
+    let in_place_of = |name: &str| {
+        format!(
+            "tls_server_config:
+  cert_file: a
+  {name}: |
+"
+        ) + &indented(4, &key)
+    };
     let hash = guard::quick_hash("password");
     let tail = hash[10..].to_owned();
     for (config, secret) in [
-        (format!("tls_server_config:\n  cert_file: a\n  key_file: |\n    {indented}\n"), &body),
-        (format!("tls_server_config:\n  client_auth_type: |\n    {indented}\n"), &body),
-        (format!("tls_server_config:\n  min_version: |\n    {indented}\n"), &body),
+        (in_place_of("key_file"), &body),
+        (in_place_of("client_auth_type"), &body),
+        (in_place_of("min_version"), &body),
         (format!("basic_auth_users: {{scraper:{hash}}}\n"), &tail),
-        (format!("basic_auth_users:\n  {hash}: scraper\n"), &tail),
+        (
+            yaml(&format!(
+                "
+                basic_auth_users:
+                  {hash}: scraper
+                "
+            )),
+            &tail,
+        ),
         (format!("scraper:{hash}: scraper\n"), &tail),
-        (format!("{hash}: a\n{hash}: b\n"), &tail),
+        (format!("{hash}: a\n").repeat(2), &tail),
     ] {
         let guard = GuardBuilder::new().config(&config);
         let checked = guard::run(guard.dir(), &["check", "web.yml"]).expect_code(1);

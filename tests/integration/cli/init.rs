@@ -85,7 +85,13 @@ fn prints_what_prometheus_needs() {
     let prometheus = real::PrometheusDir::new();
     prometheus.write("ca.crt", fs::read(made.join("server.crt")).unwrap());
     let job = format!(
-        "    tls_config:\n      ca_file: ca.crt\n    basic_auth:\n      username: {}\n      password: '{}'\n",
+        "
+        tls_config:
+          ca_file: ca.crt
+        basic_auth:
+          username: {}
+          password: '{}'
+        ",
         printed(&finished, "username:"),
         printed(&finished, "password:"),
     );

@@ -133,11 +133,37 @@ fn no_secret_is_ever_logged() {
     Http2::begin(http2).get("/metrics", &[("authorization", &authorization)]);
 
     for (count, broken) in [
-        format!("{TLS}basic_auth_users:\n  scraper: canary-plain\n"),
-        format!("{TLS}basic_auth_users:\n  scraper: {}\n  scraper: {other}\n", &other),
-        format!("{TLS}basic_auth_users:\n  scraper: {}\n", &other[..50]),
+        TLS.to_owned()
+            + &yaml(
+                "
+                basic_auth_users:
+                  scraper: canary-plain
+                ",
+            ),
+        TLS.to_owned()
+            + &yaml(&format!(
+                "
+                basic_auth_users:
+                  scraper: {}
+                  scraper: {other}
+                ",
+                &other
+            )),
+        TLS.to_owned()
+            + &yaml(&format!(
+                "
+                basic_auth_users:
+                  scraper: {}
+                ",
+                &other[..50]
+            )),
         format!("{TLS}basic_auth_users: {other}\n"),
-        format!("{TLS}  key: {other}\n  nonsense: canary-value\n"),
+        tls_with(&format!(
+            "
+            key: {other}
+            nonsense: canary-value
+            "
+        )),
         format!("{TLS}basic_auth_users: [canary-list, {other}"),
         "canary-text".to_owned(),
     ]

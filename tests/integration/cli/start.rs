@@ -28,8 +28,15 @@ fn a_configuration_that_cannot_be_read_stops_the_start() {
 
 #[test]
 fn a_bad_configuration_stops_the_start_and_names_every_problem() {
-    let config = "tls_server_config:\n  min_version: TLS14\n  nonsense: 1\n\
-                  basic_auth_users:\n  a: plain\n";
+    let config = yaml(
+        "
+        tls_server_config:
+          min_version: TLS14
+          nonsense: 1
+        basic_auth_users:
+          a: plain
+        ",
+    );
     let failed = GuardBuilder::new().config(config).fail_to_start().expect_code(1);
     for place in ["web.yml:2: error:", "web.yml:3: error:", "web.yml:5: error:"] {
         assert!(failed.stderr.contains(place), "{place}: {failed}");

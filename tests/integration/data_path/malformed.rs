@@ -37,7 +37,7 @@ const MALFORMED: &[&str] = &[
 #[test]
 fn malformed_requests_get_a_4xx_or_are_closed() {
     let exporter = Exporter::new();
-    let config = "proxy:\n  limits:\n    header_timeout: 2s\n    response_timeout: 2s\n";
+    let config = limits("header_timeout: 2s, response_timeout: 2s");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let mut bystander = guard.connect();
     assert_eq!(bystander.get("/metrics").status, 200);
@@ -63,7 +63,7 @@ fn malformed_requests_get_a_4xx_or_are_closed() {
 #[test]
 fn empty_lines_before_a_request_hang_nobody() {
     let exporter = Exporter::new();
-    let config = "proxy:\n  limits:\n    header_timeout: 1s\n    idle_timeout: 1s\n";
+    let config = limits("header_timeout: 1s, idle_timeout: 1s");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     for lines in 1..5 {
         for end in ["\r\n", "\n"] {
@@ -144,7 +144,7 @@ fn a_good_request_before_a_bad_one_is_answered() {
 #[test]
 fn a_header_that_is_too_large_is_a_431() {
     let exporter = Exporter::new();
-    let config = "proxy:\n  limits:\n    max_header_bytes: 4096\n";
+    let config = limits("max_header_bytes: 4096");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let fits = get("/metrics", &format!("X-Long: {}\r\n", "x".repeat(3000)));
     assert_eq!(guard.connect().request(fits).status, 200);

@@ -5,9 +5,14 @@ use crate::support::*;
 const LISTEN: &str = "127.0.0.1:0";
 
 fn config(sources: &str, more: &str) -> String {
-    format!(
-        "proxy:\n  proxy_protocol:\n  - listen_address: {LISTEN}\n    sources: [{sources}]\n{more}"
-    )
+    let balancer = format!(
+        "
+        proxy_protocol:
+        - listen_address: {LISTEN}
+          sources: [{sources}]
+        "
+    );
+    proxy(&(yaml(&balancer) + more))
 }
 
 fn v2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
@@ -119,7 +124,7 @@ fn curl_sends_one() {
 /// The limits are for clients, not for the balancer that all of them come through.
 #[test]
 fn limits_by_address_go_by_the_client() {
-    let limits = "  limits: {max_connections_per_address: 2}\n";
+    let limits = "limits: {max_connections_per_address: 2}";
     let guard = GuardBuilder::new().config(config("127.0.0.1", limits)).start();
     let connect = |client: u8| {
         let mut connection = guard.connect();

@@ -6,10 +6,14 @@ use super::*;
 
 /// A route for each target of these files.
 fn config(files: &str, more: &str) -> String {
-    format!(
-        "{}proxy:\n  file_sd_configs:\n  - files: [{files}]\n    path: /fleet\n{more}",
-        scraper()
-    )
+    let entry = format!(
+        "
+        file_sd_configs:
+        - files: [{files}]
+          path: /fleet
+        "
+    );
+    scraper() + &proxy(&(yaml(&entry) + &indented(2, more)))
 }
 
 /// As a target.
@@ -30,21 +34,43 @@ fn targets(guard: &Guard) -> serde_json::Value {
 #[test]
 fn each_target_is_a_route() {
     let [node, db, named] = [Exporter::new(), Exporter::new(), Exporter::new()];
-    let yaml = format!(
-        "- targets: ['{}']\n  labels:\n    team: a\n    __meta_rack: '7'\n- targets: [{}]\n  labels: \
-         {{__metrics_path__: /db, __param_module: m, instance: db1, __scrape_interval__: 30s}}\n",
+    let node_and_db = yaml(&format!(
+        "
+        - targets: ['{}']
+          labels:
+            team: a
+            __meta_rack: '7'
+        - targets: [{}]
+          labels:
+            __metrics_path__: /db
+            __param_module: m
+            instance: db1
+            __scrape_interval__: 30s
+        ",
         address(&node),
-        address(&db),
-    );
-    // As json.MarshalIndent of Go's writes it.
-    let json = format!(
-        "[\n\t{{\n\t\t\"targets\": [\n\t\t\t\"{0}\",\n\t\t\t\"{0}\"\n\t\t],\n\t\t\"labels\": {{\n\
-         \t\t\t\"__route__\": \"third\"\n\t\t}}\n\t}}\n]\n",
+        address(&db)
+    ));
+    // As json.MarshalIndent of Go's writes it, with a tab for each > here.
+    let json = yaml(&format!(
+        r#"
+        [
+        >{{
+        >>"targets": [
+        >>>"{0}",
+        >>>"{0}"
+        >>],
+        >>"labels": {{
+        >>>"__route__": "third"
+        >>}}
+        >}}
+        ]
+        "#,
         address(&named)
-    );
+    ))
+    .replace('>', "\t");
     let guard = GuardBuilder::new()
-        .config(config("sd/*.yml, sd/all.json", "    labels: {team: b, site: x}\n"))
-        .file("sd/one.yml", yaml)
+        .config(config("sd/*.yml, sd/all.json", "labels: {team: b, site: x}"))
+        .file("sd/one.yml", node_and_db)
         .file("sd/all.json", json)
         .file("sd/notes.txt", "no targets")
         .start();
@@ -181,16 +207,41 @@ fn half_a_line_of_targets_is_not_read() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new()
         .config(config("a.yml", ""))
-        .file("a.yml", format!("- targets:\n  - '{}'\n", address(&exporter)))
+        .file(
+            "a.yml",
+            yaml(&format!(
+                "
+                - targets:
+                  - '{}'
+                ",
+                address(&exporter)
+            )),
+        )
         .start();
-    guard.replace("a.yml", format!("- targets:\n  - '{}'\n  - a:91", address(&exporter)));
+    let cut = yaml(&format!(
+        "
+        - targets:
+          - '{}'
+          - a:91
+        ",
+        address(&exporter)
+    ));
+    guard.replace("a.yml", cut.trim_end());
     let line = guard.wait_failed_reload(1);
     assert!(line.contains("the last line of a.yml has no end"), "{line}");
 }
 
 /// How long `check` takes for a thousand targets that have a label with this value.
 fn time_of_a_thousand_targets(value: &str) -> Duration {
-    let group = |n| format!("- {{targets: ['a{n}:1'], labels: {{x: {value}}}}}\n");
+    let group = |n| {
+        let group = format!(
+            "
+            - targets: ['a{n}:1']
+              labels: {{x: {value}}}
+            "
+        );
+        yaml(&group)
+    };
     let dir = tempfile::tempdir().unwrap();
     guard::write(&dir.path().join("web.yml"), config("a.yml", ""));
     guard::write(&dir.path().join("a.yml"), (0..1000).map(group).collect::<String>());
@@ -218,12 +269,20 @@ fn a_thousand_targets_with_quoted_labels_cost_no_more_than_with_plain_ones() {
 fn the_rules_are_those_of_the_entry() {
     let exporter = Exporter::new();
     let hash = quick_hash(SCRAPER.1);
-    let config = format!(
-        "{}proxy:\n  routes:\n  - {{path: /own, upstreams: ['{exporter}']}}\n  file_sd_configs:\n  \
-         - files: [a.yml]\n    name: sd\n    path: /\n    access: [{{users: [alice]}}]\n    methods: \
-         [POST]\n",
-        users(&[("scraper", &hash), ("alice", &hash)])
-    );
+    let config = users(&[("scraper", &hash), ("alice", &hash)])
+        + &yaml(&format!(
+            "
+            proxy:
+              routes:
+              - {{path: /own, upstreams: ['{exporter}']}}
+              file_sd_configs:
+              - files: [a.yml]
+                name: sd
+                path: /
+                access: [{{users: [alice]}}]
+                methods: [POST]
+            "
+        ));
     let target = address(&exporter);
     let guard = GuardBuilder::new()
         .config(config)
@@ -241,23 +300,49 @@ fn the_rules_are_those_of_the_entry() {
 
 #[test]
 fn what_is_wrong_has_its_file_and_line() {
-    let ours = "    listeners: [x]\n";
+    let ours = "listeners: [x]";
     for (more, files, content, finding) in [
         ("", "'*.txt'", "", "web.yml:5: error: proxy.file_sd_configs.files: expected a file"),
         ("", "'*/a.yml'", "", "web.yml:5: error: proxy.file_sd_configs.files: only the name"),
         ("", "b.yml", "", "web.yml:5: error: proxy.file_sd_configs.files: cannot read b.yml"),
         ("", "'none*.yml'", "", "web.yml:5: warning: proxy.file_sd_configs.files: \"none*.yml\""),
-        ("    upstreams: [x]\n", "a.yml", "", "web.yml:7: error: proxy.file_sd_configs: unknown"),
-        (ours, "a.yml", "\n- targets: [a:1]\n  target: x\n", "a.yml:3: error: group: unknown key"),
+        ("upstreams: [x]", "a.yml", "", "web.yml:7: error: proxy.file_sd_configs: unknown"),
+        (
+            ours,
+            "a.yml",
+            &*yaml(
+                "
+
+                - targets: [a:1]
+                  target: x
+                ",
+            ),
+            "a.yml:3: error: group: unknown key",
+        ),
         (ours, "a.yml", "targets: [a:1]\n", "a.yml:1: error: expected a list of groups"),
         (ours, "a.yml", "- targets: [a:1, 'a b']\n", "a.yml:1: error: targets: expected HOST:PORT"),
-        (ours, "a.yml", "- targets: [a:1]\n- targets: [a-1]\n", "a.yml:2: error: proxy.routes.a-1"),
+        (
+            ours,
+            "a.yml",
+            &*yaml(
+                "
+                - targets: [a:1]
+                - targets: [a-1]
+                ",
+            ),
+            "a.yml:2: error: proxy.routes.a-1",
+        ),
         (ours, "a.yml", "- labels: {a-b: c}\n", "a.yml:1: error: labels: a label name"),
         (ours, "a.yml", "- targets: [a:1\n", "a.yml:2: error: did not find expected"),
         (
             ours,
             "a.yml",
-            "- targets: [a:1]\n  labels: {__scheme__: https}\n",
+            &*yaml(
+                "
+                - targets: [a:1]
+                  labels: {__scheme__: https}
+                ",
+            ),
             "web.yml:5: error: proxy.file_sd_configs.upstream_tls: missing",
         ),
     ] {

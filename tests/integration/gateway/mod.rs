@@ -16,9 +16,14 @@ mod upstream_tls;
 
 use crate::support::*;
 
-/// A configuration with these routes, each line as it is.
+/// A `proxy` section with this list of routes.
+fn proxy_routes(routes: &str) -> String {
+    proxy(&("routes:\n".to_owned() + &indented(2, routes)))
+}
+
+/// A configuration with this list of routes.
 fn with_routes(routes: &str) -> String {
-    format!("{}proxy:\n  routes:\n{routes}", scraper())
+    scraper() + &proxy_routes(routes)
 }
 
 /// A guard without TLS.

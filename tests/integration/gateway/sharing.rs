@@ -1,9 +1,7 @@
 //! `coalesce` and `cache_for`: one collection for several who ask.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::Duration;
 
 use super::*;
 
@@ -11,15 +9,7 @@ const ASKING: usize = 8;
 
 /// An exporter whose every answer waits for a word from the test.
 fn held(answer: Vec<u8>) -> (Exporter, Sender<()>) {
-    let (release, released): (Sender<()>, Receiver<()>) = channel();
-    let released = Arc::new(Mutex::new(released));
-    let exporter = Exporter::scripted(move |_, out| {
-        let word = released.lock().unwrap().recv_timeout(Duration::from_secs(30));
-        word.expect("a word from the test");
-        std::io::Write::write_all(out, &answer)?;
-        Ok(Next::KeepAlive)
-    });
-    (exporter, release)
+    Exporter::held("", answer)
 }
 
 const SHARED: &str = "exporter_guard_shared_requests_total";
@@ -30,7 +20,7 @@ fn watched(routes: &str) -> Guard {
 }
 
 fn route(exporter: &Exporter, more: &str) -> String {
-    format!("  - {{path: /a, upstreams: ['{exporter}'], {more}}}\n")
+    format!("- {{path: /a, upstreams: ['{exporter}'], {more}}}\n")
 }
 
 fn get_with(guard: &Guard, user: (&str, &str), more: &str) -> Response {
@@ -88,7 +78,7 @@ fn what_differs_is_not_shared() {
     let hash = quick_hash(SCRAPER.1);
     let config = |more: &str| {
         let routes = route(&exporter, &format!("cache_for: 10m{more}"));
-        format!("{}proxy:\n  routes:\n{routes}", users(&[("scraper", &hash), ("alice", &hash)]))
+        users(&[("scraper", &hash), ("alice", &hash)]) + &proxy_routes(&routes)
     };
     let guard = GuardBuilder::new().config(config("")).start();
     let alice = ("alice", SCRAPER.1);

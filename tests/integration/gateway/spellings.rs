@@ -28,8 +28,10 @@ const BEFORE: [&str; 8] = ["", ".", "..", "%2e%2e", "x/..", ";x", "http:", "//a"
 fn whatever_reaches_the_exporter_was_allowed() {
     let [open, closed] = [Exporter::new(), Exporter::new()];
     let guard = gateway(&format!(
-        "  - {{path: /open, upstreams: ['{open}']}}\n\
-         \x20 - {{path: /closed, upstreams: ['{closed}'], access: [{{networks: [192.0.2.1]}}]}}\n"
+        "
+        - {{path: /open, upstreams: ['{open}']}}
+        - {{path: /closed, upstreams: ['{closed}'], access: [{{networks: [192.0.2.1]}}]}}
+        "
     ));
     let mut count = 0;
     let mut client = guard.connect();
@@ -72,7 +74,7 @@ fn whatever_reaches_the_exporter_was_allowed() {
 #[test]
 fn the_absolute_form_is_checked_alike() {
     let exporter = Exporter::new();
-    let guard = gateway(&format!("  - {{path: /open, upstreams: ['{exporter}']}}\n"));
+    let guard = gateway(&format!("- {{path: /open, upstreams: ['{exporter}']}}\n"));
     let ask = |target: &str| {
         let authorization = basic(SCRAPER.0, SCRAPER.1);
         let request =

@@ -16,12 +16,7 @@ impl Exporter {
         guard::write(&file("server.crt"), server.chain_pem());
         guard::write(&file("server.key"), server.key_pem());
         guard::write(&file("clients.crt"), clients.pem());
-        guard::write(
-            &file("web.yml"),
-            format!(
-                "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n"
-            ),
-        );
+        guard::write(&file("web.yml"), [TLS, VERIFIED_CLIENTS].concat());
         let mut exporter = command("prometheus-node-exporter");
         exporter.args(["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"]);
         Self { process: Process::spawn(exporter, dir.path()), dir }
@@ -36,14 +31,24 @@ impl Exporter {
     }
 }
 
+/// One route, with these further keys of `upstream_tls`.
 fn config(port: &str, more: &str) -> String {
-    with_routes(&format!(
-        "  - path: /node\n    upstreams: ['https://127.0.0.1:{port}']\n    upstream_tls:\n      \
-         ca_file: exporters.crt\n      server_name: localhost\n{more}"
-    ))
+    let route = format!(
+        "
+        - path: /node
+          upstreams: ['https://127.0.0.1:{port}']
+          upstream_tls:
+            ca_file: exporters.crt
+            server_name: localhost
+        "
+    );
+    with_routes(&(yaml(&route) + &indented(4, more)))
 }
 
-const CLIENT: &str = "      cert_file: guard.crt\n      key_file: guard.key\n";
+const CLIENT: &str = "
+    cert_file: guard.crt
+    key_file: guard.key
+    ";
 
 #[test]
 fn an_exporter_with_tls_is_asked_and_told_who_asks() {
@@ -104,7 +109,7 @@ fn what_is_missing_is_named() {
         ),
     ] {
         let tls = if tls.is_empty() { String::new() } else { format!(", {tls}") };
-        let config = with_routes(&format!("  - {{path: /a, upstreams: ['{upstream}']{tls}}}\n"));
+        let config = with_routes(&format!("- {{path: /a, upstreams: ['{upstream}']{tls}}}\n"));
         guard::write(&file("web.yml"), config);
         let said = guard::run(dir.path(), &["check", "web.yml"]).expect_code(1).stdout;
         let is_said = |line: &str| line.starts_with("web.yml:5: error") && line.contains(message);

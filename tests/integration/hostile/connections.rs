@@ -10,10 +10,6 @@ fn stay(guard: &Guard) -> Client {
     client
 }
 
-fn limits(lines: &str) -> String {
-    format!("proxy:\n  limits:\n    {}\n", lines.replace('\n', "\n    "))
-}
-
 const TOTAL: &str = "exporter_guard_refused_connections_total{reason=\"too many connections\"}";
 const ADDRESS: &str =
     "exporter_guard_refused_connections_total{reason=\"too many connections from one address\"}";
@@ -37,7 +33,7 @@ fn beyond_the_limit_they_are_closed_at_once_and_counted() {
 
 #[test]
 fn one_address_cannot_take_the_room_of_others() {
-    let config = limits("max_connections: 100\nmax_connections_per_address: 3");
+    let config = limits("max_connections: 100, max_connections_per_address: 3");
     let guard = GuardBuilder::new().config(config).telemetry().start();
     let mut open: Vec<Client> = (0..3).map(|_| stay(&guard)).collect();
     guard.connect().wait_close();

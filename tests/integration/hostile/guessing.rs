@@ -133,12 +133,9 @@ fn a_right_password_is_not_behind_wrong_ones() {
 /// Different wrong passwords from one address; others, and what is remembered, are not concerned.
 #[test]
 fn a_guesser_has_to_wait() {
-    let limits = "proxy: {limits: {max_auth_failures: 3}}\n";
     let exporter = Exporter::new();
-    let config = format!(
-        "{}{limits}",
-        users(&[(KNOWN.0, &quick_hash(KNOWN.1)), ("other", &quick_hash("x"))])
-    );
+    let users = users(&[(KNOWN.0, &quick_hash(KNOWN.1)), ("other", &quick_hash("x"))]);
+    let config = users + &limits("max_auth_failures: 3");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).telemetry().start();
     assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200);
     let ask = |user, password: &str| guard.connect().get_as((user, password), "/metrics");
@@ -165,11 +162,17 @@ fn what_is_remembered_cannot_be_guessed_without_waiting() {
     let token = "token-of-the-scraper";
     let digest = openssl::sha::sha256(token.as_bytes()).map(|byte| format!("{byte:02x}")).concat();
     let exporter = Exporter::new();
-    let config = format!(
-        "{}proxy:\n  limits: {{max_auth_failures: 3}}\n  tokens: {{ci: 'sha256:{digest}'}}\n  \
-         routes: [{{path: /e, upstreams: ['{exporter}'], access: [{{any_user: true}}, {{tokens: [ci]}}]}}]\n",
-        users(&[(KNOWN.0, &quick_hash(KNOWN.1))]),
-    );
+    let config = users(&[(KNOWN.0, &quick_hash(KNOWN.1))])
+        + &proxy(&format!(
+            "
+            limits: {{max_auth_failures: 3}}
+            tokens: {{ci: 'sha256:{digest}'}}
+            routes:
+            - path: /e
+              upstreams: ['{exporter}']
+              access: [{{any_user: true}}, {{tokens: [ci]}}]
+            "
+        ));
     let guard = GuardBuilder::new().config(config).start();
     let ask = |host: u8, credentials: &str| {
         let mut client = Client::plain_from([127, 0, 0, host], guard.port());
@@ -196,7 +199,7 @@ fn what_is_remembered_cannot_be_guessed_without_waiting() {
 /// A scraper with yesterday's password tries it again and again; that is no guessing.
 #[test]
 fn the_same_wrong_password_does_not_count_twice() {
-    let config = format!("{}proxy: {{limits: {{max_auth_failures: 3}}}}\n", scraper());
+    let config = scraper() + &limits("max_auth_failures: 3");
     let guard = GuardBuilder::new().config(config).start();
     let mut client = guard.connect();
     for _ in 0..50 {

@@ -11,9 +11,8 @@ const CLIENTS: usize = 100;
 const MANY_CLIENTS: usize = 1000;
 
 /// So that the test is over soon; 10 s and more by default.
-const SHORT: &str = "proxy:\n  limits:\n    handshake_timeout: 1s\n    header_timeout: 1s\n    \
-     body_timeout: 1s\n    write_timeout: 1s\n    idle_timeout: 1s\n";
-const HALF_A_MINUTE_AT_MOST: &str = "proxy:\n  limits:\n    idle_timeout: 10s\n";
+const SHORT: &str = "proxy: {limits: {handshake_timeout: 1s, header_timeout: 1s, body_timeout: 1s, write_timeout: 1s, idle_timeout: 1s}}\n";
+const HALF_A_MINUTE_AT_MOST: &str = "proxy: {limits: {idle_timeout: 10s}}\n";
 
 /// A page that fits into no socket's buffers.
 const LARGE: usize = 16 * 1024 * 1024;

@@ -49,7 +49,7 @@ fn an_idle_guard_sleeps() {
         GuardBuilder::new().config(&config).tls(&tls).upstream(&exporter).telemetry().start();
     let down = Refusing::new();
     let lonely = GuardBuilder::new()
-        .config("proxy:\n  limits:\n    response_timeout: 1s\n    connect_timeout: 1s\n")
+        .config(limits("response_timeout: 1s, connect_timeout: 1s"))
         .upstream(format!("http://{}", down.address()))
         .start();
 

@@ -60,8 +60,7 @@ fn a_certificate_alone() {
 fn a_client_ca_file_changed_alone() {
     let tls = ServerTls::new();
     let (old, new) = (Authority::new("old"), Authority::new("new"));
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let builder = GuardBuilder::new().config(format!("{TLS}{VERIFIED_CLIENTS}")).tls(&tls);
     let guard = builder.file("clients.crt", old.pem()).start();
     let gets_in = |ca: &Authority| {
         let client = TlsClient::new().identity(&ca.issue(&Leaf::client()));
@@ -83,8 +82,7 @@ fn the_client_auth_type() {
     let guard = GuardBuilder::new().config(TLS).tls(&tls).file("clients.crt", ca.pem()).start();
     let anybody = || TlsClient::new().try_get(guard.port(), "").is_ok();
     assert!(anybody());
-    let lines = "  client_ca_file: clients.crt\n  client_auth_type: ";
-    guard.replace("web.yml", format!("{TLS}{lines}RequireAndVerifyClientCert\n"));
+    guard.replace("web.yml", format!("{TLS}{VERIFIED_CLIENTS}"));
     guard.wait_generation(2);
     assert!(!anybody());
     let client = TlsClient::new().identity(&ca.issue(&Leaf::client()));
@@ -100,7 +98,16 @@ fn http2_on_and_off() {
         client.ssl().selected_alpn_protocol().map(<[u8]>::to_vec)
     };
     assert_eq!(alpn().as_deref(), Some(&b"h2"[..]));
-    guard.replace("web.yml", format!("{TLS}http_server_config:\n  http2: false\n"));
+    guard.replace(
+        "web.yml",
+        TLS.to_owned()
+            + &yaml(
+                "
+                http_server_config:
+                  http2: false
+                ",
+            ),
+    );
     guard.wait_generation(2);
     assert_eq!(alpn().as_deref(), Some(&b"http/1.1"[..]));
     guard.replace("web.yml", TLS);
@@ -119,11 +126,11 @@ fn tls_versions_and_suites() {
     const AES128: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
     const AES256: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
     assert!(tls12(AES128) && tls12(AES256));
-    let lines = "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n";
-    guard.replace("web.yml", format!("{TLS}{lines}"));
+    let suite = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]";
+    guard.replace("web.yml", tls_with(suite));
     guard.wait_generation(2);
     assert!(tls12(AES128) && !tls12(AES256));
-    guard.replace("web.yml", format!("{TLS}  min_version: TLS13\n"));
+    guard.replace("web.yml", tls_with("min_version: TLS13"));
     guard.wait_generation(3);
     assert!(!tls12(AES128) && !tls12(AES256));
     assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
@@ -159,8 +166,7 @@ fn a_connection_from_before_client_certificates_needs_a_new_handshake() {
     let mut http2 = Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port()));
     assert_eq!(stranger.get("/metrics").status, 401);
     assert!(!http2.get("/metrics", &[]).ok);
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    guard.replace("web.yml", format!("{TLS}{lines}"));
+    guard.replace("web.yml", format!("{TLS}{VERIFIED_CLIENTS}"));
     guard.wait_generation(2);
     for client in [&mut stranger, &mut idle] {
         assert_eq!(client.get("/metrics").status, 421);
@@ -195,7 +201,13 @@ fn no_connection_is_dropped() {
     ask();
     guard.replace(
         "web.yml",
-        format!("{config}http_server_config:\n  http2: false\n")
+        config.clone()
+            + &yaml(
+                "
+                http_server_config:
+                  http2: false
+                ",
+            )
             .replace("server.key\n", "server.key\n  min_version: TLS13\n"),
     );
     guard.wait_generation(3);
@@ -239,7 +251,7 @@ fn the_metrics_follow() {
     let generation = || guard.metric("exporter_guard_config_generation");
     assert_eq!((reloads("success"), reloads("failure")), (0.0, 0.0));
     assert_eq!((successful(), generation()), (1.0, 1.0));
-    guard.replace("web.yml", format!("{TLS}  min_version: TLS13\n"));
+    guard.replace("web.yml", tls_with("min_version: TLS13"));
     guard.wait_generation(2);
     assert_eq!((reloads("success"), reloads("failure")), (1.0, 0.0));
     assert_eq!((successful(), generation()), (1.0, 2.0));

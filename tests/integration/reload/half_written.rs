@@ -17,7 +17,16 @@ const PAUSE: Duration = Duration::from_millis(400);
 
 /// A prefix that is a valid configuration without users, and the rest.
 fn prefix_and_rest(password: &str) -> (String, String) {
-    ("http_server_config:\n  http2: true\n".to_owned(), with_password(password))
+    (
+        yaml(
+            "
+            http_server_config:
+              http2: true
+            ",
+        )
+        .to_owned(),
+        with_password(password),
+    )
 }
 
 #[test]
@@ -73,7 +82,7 @@ fn a_writer_that_hangs_changes_nothing() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
     let half = format!("{}{TLS}", scraper());
-    let rest = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+    let rest = VERIFIED_CLIENTS;
     let builder = GuardBuilder::new().config(format!("{half}{rest}")).tls(&tls);
     let guard = builder.file("clients.crt", ca.pem()).telemetry().start();
     guard.wait_first_look();
@@ -110,10 +119,14 @@ fn a_prefix_that_is_closed_opens_nothing() {
 #[test]
 fn no_prefix_opens_the_door() {
     let tls = ServerTls::new();
-    let config = format!(
-        "http_server_config:\n  http2: false\n{TLS}{}",
-        users(&[("first", &quick_hash("1")), ("scraper", &quick_hash("2"))])
+    let http1 = yaml(
+        "
+        http_server_config:
+          http2: false
+        ",
     );
+    let users = users(&[("first", &quick_hash("1")), ("scraper", &quick_hash("2"))]);
+    let config = http1 + TLS + &users;
     let guard = GuardBuilder::new().config(&config).tls(&tls).telemetry().start();
     for length in (0..config.len()).step_by(3) {
         guard.replace("web.yml", &config[..length]);
@@ -190,8 +203,7 @@ fn renewing_in_place_never_breaks_a_handshake() {
 fn a_truncated_client_ca_file_lets_nobody_in() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let builder = GuardBuilder::new().config(format!("{TLS}{VERIFIED_CLIENTS}")).tls(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
     let good = TlsClient::new().identity(&ca.issue(&Leaf::client()));
     for (count, content) in ["", &ca.pem()[..200]].iter().enumerate() {

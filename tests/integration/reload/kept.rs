@@ -9,12 +9,12 @@ use crate::support::*;
 fn a_broken_file_keeps_the_last_good_configuration() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     let broken = [
-        "basic_auth_users:\n  scraper: plain\n",
+        "basic_auth_users: {scraper: plain}\n",
         "basic_auth_users: [",
-        "basic_auth_user:\n  a: b\n",
-        "tls_server_config:\n  cert_file: absent.crt\n  key_file: absent.key\n",
+        "basic_auth_user: {a: b}\n",
+        "tls_server_config: {cert_file: absent.crt, key_file: absent.key}\n",
         "\u{0}\u{1}",
-        "- a\n- list\n",
+        "[a, list]\n",
         "just words",
     ];
     for (count, content) in broken.iter().enumerate() {
@@ -39,8 +39,16 @@ fn every_problem_is_named_with_its_line() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     guard.replace(
         "web.yml",
-        "tls_server_config:\n  min_version: TLS14\nhttp_server_config:\n  http2: perhaps\n\
-         basic_auth_users:\n  a: plain\n",
+        yaml(
+            "
+            tls_server_config:
+              min_version: TLS14
+            http_server_config:
+              http2: perhaps
+            basic_auth_users:
+              a: plain
+            ",
+        ),
     );
     let err = logfmt::field(&guard.wait_failed_reload(1), "err");
     for place in ["web.yml:2: error:", "web.yml:4: error:", "web.yml:6: error:"] {

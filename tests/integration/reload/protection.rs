@@ -37,8 +37,8 @@ fn dropping_tls_is_refused() {
     let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
     for (count, config) in [
         scraper(),
-        format!("tls_server_config:\n{}", scraper()),
-        format!("tls_server_config:\n  min_version: TLS13\n{}", scraper()),
+        "tls_server_config:\n".to_owned() + &scraper(),
+        "tls_server_config: {min_version: TLS13}\n".to_owned() + &scraper(),
     ]
     .iter()
     .enumerate()
@@ -49,7 +49,7 @@ fn dropping_tls_is_refused() {
         assert_eq!(status(&guard), Some(401), "{config}");
         assert_eq!(guard.connect().get("/metrics").status, 400, "still TLS");
     }
-    guard.replace("web.yml", format!("tls_server_config: {{}}\n{}", scraper()));
+    guard.replace("web.yml", "tls_server_config: {}\n".to_owned() + &scraper());
     guard.wait_generation(2);
     assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200, "when the file says so");
 }
@@ -73,7 +73,15 @@ fn dropping_both_needs_both_words() {
     guard.replace("web.yml", "tls_server_config: {}\n");
     guard.wait_failed_reload(2);
     assert_eq!(status(&guard), Some(401));
-    guard.replace("web.yml", "tls_server_config: {}\nbasic_auth_users: {}\n");
+    guard.replace(
+        "web.yml",
+        yaml(
+            "
+            tls_server_config: {}
+            basic_auth_users: {}
+            ",
+        ),
+    );
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
@@ -84,8 +92,7 @@ fn dropping_both_needs_both_words() {
 fn dropping_client_certificates_is_refused() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let builder = GuardBuilder::new().config([TLS, VERIFIED_CLIENTS].concat()).tls(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
     assert_eq!(status(&guard), None);
     guard.replace("web.yml", TLS);
@@ -104,8 +111,13 @@ fn an_optional_client_certificate_is_no_authentication() {
     let ca = Authority::new("clients");
     let builder = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
-    let lines = "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: clients.crt\n";
-    guard.replace("web.yml", format!("{TLS}{lines}"));
+    let optional = tls_with(
+        "
+        client_auth_type: VerifyClientCertIfGiven
+        client_ca_file: clients.crt
+        ",
+    );
+    guard.replace("web.yml", optional);
     guard.wait_failed_reload(1);
     assert_eq!(status(&guard), Some(401));
 }
@@ -114,7 +126,15 @@ fn an_optional_client_certificate_is_no_authentication() {
 #[test]
 fn a_start_without_protection_is_no_drop() {
     let guard = GuardBuilder::new().config("").start();
-    guard.replace("web.yml", "http_server_config:\n  http2: false\n");
+    guard.replace(
+        "web.yml",
+        yaml(
+            "
+            http_server_config:
+              http2: false
+            ",
+        ),
+    );
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
@@ -128,8 +148,6 @@ fn with_certificates(lines: &str, rest: &str) -> (Guard, ServerTls) {
     (guard, tls)
 }
 
-const VERIFIED: &str =
-    "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
 const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
 
 /// The word that one protection is meant to be off is none for another.
@@ -139,12 +157,15 @@ fn each_protection_needs_its_own_word() {
     let sans = "  client_allowed_sans: [a.example]\n";
     let cases = [
         // Cut within the TLS section; what came before says that there are no users.
-        (format!("{VERIFIED}basic_auth_users: {{}}\n"), "basic_auth_users: {}\n".to_owned()),
+        (
+            format!("{VERIFIED_CLIENTS}basic_auth_users: {{}}\n"),
+            "basic_auth_users: {}\n".to_owned(),
+        ),
         (format!("{ANY}{users}"), ANY.to_owned()),
-        (format!("{VERIFIED}{users}"), VERIFIED.to_owned()),
-        (format!("{VERIFIED}{users}"), users.clone()),
-        (VERIFIED.to_owned(), String::new()),
-        (format!("{VERIFIED}{sans}"), VERIFIED.to_owned()),
+        (format!("{VERIFIED_CLIENTS}{users}"), VERIFIED_CLIENTS.to_owned()),
+        (format!("{VERIFIED_CLIENTS}{users}"), users.clone()),
+        (VERIFIED_CLIENTS.to_owned(), String::new()),
+        (format!("{VERIFIED_CLIENTS}{sans}"), VERIFIED_CLIENTS.to_owned()),
     ];
     for (before, cut) in cases {
         let (guard, _tls) = with_certificates("", &before);
@@ -159,12 +180,15 @@ fn each_protection_needs_its_own_word() {
 fn a_weaker_policy_that_is_written_out_is_meant() {
     let sans = "  client_allowed_sans: [a.example]\n";
     for (before, after) in [
-        (VERIFIED.to_owned(), "  client_auth_type: NoClientCert\n".to_owned()),
-        (VERIFIED.to_owned(), ANY.to_owned()),
-        (format!("{VERIFIED}{sans}"), format!("{VERIFIED}  client_allowed_sans: []\n")),
+        (VERIFIED_CLIENTS.to_owned(), "  client_auth_type: NoClientCert\n".to_owned()),
+        (VERIFIED_CLIENTS.to_owned(), ANY.to_owned()),
+        (
+            format!("{VERIFIED_CLIENTS}{sans}"),
+            format!("{VERIFIED_CLIENTS}  client_allowed_sans: []\n"),
+        ),
         // Replaced, not lost.
-        (VERIFIED.to_owned(), scraper()),
-        (scraper(), VERIFIED.to_owned()),
+        (VERIFIED_CLIENTS.to_owned(), scraper()),
+        (scraper(), VERIFIED_CLIENTS.to_owned()),
     ] {
         let (guard, _tls) = with_certificates("", &before);
         guard.replace("web.yml", format!("{TLS}{after}"));

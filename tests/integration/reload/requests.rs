@@ -46,7 +46,15 @@ fn post_reload_reloads_and_says_how_it_went() {
     assert_eq!(response.status, 200);
     assert_eq!(login(&guard, "2"), 200, "in force when the answer is there");
 
-    guard.write("elsewhere/web.yml", "basic_auth_users:\n  scraper: plain\n");
+    guard.write(
+        "elsewhere/web.yml",
+        yaml(
+            "
+            basic_auth_users:
+              scraper: plain
+            ",
+        ),
+    );
     let response = guard.reload();
     assert_eq!(response.status, 500);
     assert!(response.text().contains("web.yml:2"), "{}", response.text());

@@ -88,8 +88,13 @@ fn a_kubernetes_volume_with_the_configuration() {
 fn a_kubernetes_volume_with_the_certificate() {
     let mut site = ServerTls::new();
     let files = |tls: &ServerTls| [tls.identity.chain_pem(), tls.identity.key_pem()];
-    let builder = GuardBuilder::new()
-        .config("tls_server_config:\n  cert_file: tls/tls.crt\n  key_file: tls/tls.key\n");
+    let builder = GuardBuilder::new().config(yaml(
+        "
+        tls_server_config:
+          cert_file: tls/tls.crt
+          key_file: tls/tls.key
+        ",
+    ));
     let root = builder.path("tls");
     let [cert, key] = files(&site);
     let mut volume = Volume::new(&root, &[("tls.crt", &cert), ("tls.key", &key)]);
@@ -108,10 +113,13 @@ fn a_kubernetes_volume_with_the_certificate() {
 #[test]
 fn certbots_links() {
     let ca = Authority::new("server CA");
-    let builder = GuardBuilder::new().config(
-        "tls_server_config:\n  cert_file: live/host/fullchain.pem\n  \
-         key_file: live/host/privkey.pem\n",
-    );
+    let builder = GuardBuilder::new().config(yaml(
+        "
+        tls_server_config:
+          cert_file: live/host/fullchain.pem
+          key_file: live/host/privkey.pem
+        ",
+    ));
     let root = builder.path("");
     fs::create_dir_all(root.join("live/host")).unwrap();
     fs::create_dir_all(root.join("archive/host")).unwrap();

@@ -13,6 +13,7 @@ use super::certificates::ServerTls;
 use super::logfmt;
 use super::process::{self, Finished, Process, command};
 use super::wire::{Client, Response};
+use super::yaml::indented;
 
 /// The name of the web configuration in the guard's directory.
 pub const WEB_CONFIG: &str = "web.yml";
@@ -28,6 +29,16 @@ tls_server_config:
 pub const VERIFIED_CLIENTS: &str = "  client_auth_type: RequireAndVerifyClientCert
   client_ca_file: clients.crt
 ";
+
+/// The section of TLS with further keys.
+pub fn tls_with(keys: &str) -> String {
+    TLS.to_owned() + &indented(2, keys)
+}
+
+/// A `proxy` section with these keys.
+pub fn proxy(keys: &str) -> String {
+    "proxy:\n".to_owned() + &indented(2, keys)
+}
 
 /// A `proxy` section with nothing but these limits, as they stand in a flow mapping.
 pub fn limits(limits: &str) -> String {
@@ -65,9 +76,8 @@ pub fn hash(password: impl AsRef<[u8]>, cost: u32) -> String {
 
 /// A `basic_auth_users` section.
 pub fn users(users: &[(&str, &str)]) -> String {
-    let lines: Vec<String> =
-        users.iter().map(|(name, hash)| format!("  {name:?}: {hash}\n")).collect();
-    format!("basic_auth_users:\n{}", lines.concat())
+    let lines = users.iter().map(|(name, hash)| format!("  {name:?}: {hash}\n"));
+    std::iter::once("basic_auth_users:\n".to_owned()).chain(lines).collect()
 }
 
 /// One user, `scraper`, with the password `open sesame`.

@@ -17,10 +17,15 @@ impl Site {
     fn guard(&self, policy: &str, allowed: &str) -> Guard {
         let ca = match policy {
             "RequestClientCert" | "RequireAnyClientCert" => "",
-            _ => "  client_ca_file: clients.crt\n",
+            _ => "client_ca_file: clients.crt",
         };
-        let config =
-            format!("{TLS}  client_auth_type: {policy}\n{ca}  client_allowed_sans: {allowed}\n");
+        let config = tls_with(&format!(
+            "
+            client_auth_type: {policy}
+            client_allowed_sans: {allowed}
+            {ca}
+            "
+        ));
         let builder = GuardBuilder::new().config(config).tls(&self.tls);
         builder.file("clients.crt", self.clients.pem()).start()
     }

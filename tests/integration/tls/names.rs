@@ -21,7 +21,14 @@ impl Site {
     }
 
     fn builder(&self, others: &[&Identity]) -> GuardBuilder {
-        let mut config = format!("{TLS}{}proxy:\n  certificates:\n", scraper());
+        let mut config = TLS.to_owned()
+            + &scraper()
+            + &yaml(
+                "
+                proxy:
+                  certificates:
+                ",
+            );
         let mut builder = GuardBuilder::new().tls(&self.own);
         for (index, other) in others.iter().enumerate() {
             config.push_str(&format!("  - {{cert_file: {index}.crt, key_file: {index}.key}}\n"));
@@ -75,8 +82,12 @@ fn client_certificates_count_whatever_the_name() {
     let clients = Authority::new("clients");
     let builder = site.builder(&[&one]).file("ca.crt", clients.pem());
     let config = std::fs::read_to_string(builder.path("web.yml")).expect("the file");
-    let demand =
-        format!("{TLS}  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n");
+    let demand = tls_with(
+        "
+        client_ca_file: ca.crt
+        client_auth_type: RequireAndVerifyClientCert
+        ",
+    );
     let guard = builder.config(config.replacen(TLS, &demand, 1)).start();
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         for name in ["one.example", "localhost"] {
@@ -135,7 +146,7 @@ fn what_cannot_be_chosen_is_refused() {
     let builder = site.builder(&[&one]).file("0.key", two.key_pem());
     let failed = builder.fail_to_start().expect_code(1);
     assert!(failed.stderr.contains("web.yml:8: error: proxy.certificates.key_file"), "{failed}");
-    let plain = "proxy:\n  certificates: [{cert_file: a, key_file: b}]\n";
+    let plain = proxy("certificates: [{cert_file: a, key_file: b}]");
     let failed = GuardBuilder::new().config(plain).fail_to_start().expect_code(1);
     assert!(failed.stderr.contains("there is no TLS"), "{failed}");
 }

@@ -3,7 +3,8 @@
 use crate::support::ports::Refusing;
 use crate::support::*;
 
-const HEADERS: &str = "http_server_config:
+const HEADERS: &str = "\
+http_server_config:
   headers:
     Content-Security-Policy: default-src 'self'
     X-Frame-Options: deny
@@ -58,7 +59,13 @@ fn on_a_304_and_on_an_error_of_the_exporters() {
 
 #[test]
 fn on_a_429() {
-    let limit = "rate_limit:\n  interval: 1h\n  burst: 0\n";
+    let limit = yaml(
+        "
+        rate_limit:
+          interval: 1h
+          burst: 0
+        ",
+    );
     let guard = GuardBuilder::new().config(format!("{HEADERS}{limit}")).start();
     let response = guard.connect().get("/");
     assert_eq!(response.status, 429);
@@ -75,7 +82,7 @@ fn on_a_502_and_a_504() {
     assert_configured(&response);
 
     let slow = ports::Unreachable::new();
-    let limits = "proxy:\n  limits:\n    connect_timeout: 1s\n";
+    let limits = limits("connect_timeout: 1s");
     let guard = GuardBuilder::new()
         .config(format!("{HEADERS}{limits}"))
         .upstream(format!("http://{}", slow.address()))
@@ -100,7 +107,16 @@ fn a_reload_changes_them_for_the_next_request() {
     let guard = GuardBuilder::new().config(HEADERS).start();
     let mut client = guard.connect();
     assert_configured(&client.get("/metrics"));
-    guard.replace("web.yml", "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n");
+    guard.replace(
+        "web.yml",
+        yaml(
+            "
+            http_server_config:
+              headers:
+                X-Frame-Options: sameorigin
+            ",
+        ),
+    );
     guard.wait_generation(2);
     let response = client.get("/metrics");
     assert_eq!(response.values("x-frame-options"), ["sameorigin"]);
@@ -117,7 +133,13 @@ fn names_and_values_are_checked() {
         "X-Content-Type-Options: sniff",
         "Access-Control-Allow-Origin: '*'",
     ] {
-        let config = format!("http_server_config:\n  headers:\n    {line}\n");
+        let config = yaml(&format!(
+            "
+            http_server_config:
+              headers:
+                {line}
+            "
+        ));
         let failed = GuardBuilder::new().config(config).fail_to_start();
         assert_eq!(failed.code, Some(1), "{line}: {failed}");
         assert!(failed.stderr.contains("web.yml:3"), "{line}: {failed}");
