@@ -160,7 +160,7 @@ impl Container {
         fs::create_dir(root.join("proc")).unwrap();
         fs::create_dir_all(&files).unwrap();
         for (name, content) in [
-            ("web.yml", format!("{TLS}{}", scraper())),
+            ("web.yml", guarded()),
             ("server.crt", tls.identity.chain_pem()),
             ("server.key", tls.identity.key_pem()),
         ] {

@@ -49,7 +49,7 @@ fn an_idle_guard_exits_on_sigterm() {
 fn exits_with(open: impl FnOnce(&Guard) -> Vec<Box<dyn Any>>) {
     let tls = ServerTls::new();
     let exporter = Exporter::new();
-    let builder = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls).telemetry();
+    let builder = GuardBuilder::new().guarded(&tls).telemetry();
     let mut guard = builder.upstream(&exporter).arg(LONG_GRACE).start();
     let connections = open(&guard);
     assert_eq!(end_by(&mut guard, libc::SIGTERM), Some(0));
@@ -80,8 +80,7 @@ fn a_connection_without_a_handshake_does_not_hold_up_the_exit() {
 #[test]
 fn a_handshake_that_has_begun_is_finished_and_its_request_answered() {
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let mut guard = GuardBuilder::new().config(config).tls(&tls).start();
+    let mut guard = GuardBuilder::new().guarded(&tls).start();
     let between = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = between.local_addr().unwrap().port();
     let client = std::thread::spawn(move || {

@@ -25,9 +25,8 @@ impl Guards {
         let dir = tempfile::tempdir().unwrap();
         let tls = ServerTls::new();
         let guards = Self { dir, exporter: Exporter::new(), listen: listen.to_owned() };
-        guards.write("web.yml", format!("{TLS}{}", scraper()));
-        guards.write("server.crt", tls.identity.chain_pem());
-        guards.write("server.key", tls.identity.key_pem());
+        guards.write("web.yml", guarded());
+        guard::write_pair(guards.dir.path(), "server", &tls.identity);
         guards
     }
 
@@ -54,7 +53,7 @@ impl Guards {
 
     fn start(&self, more: &[&str]) -> Process {
         let guard = Process::spawn(self.command(more), self.dir.path());
-        wait_address(&guard, "web");
+        guard.address("web");
         guard
     }
 
@@ -70,17 +69,7 @@ impl Guards {
     }
 }
 
-fn wait_address(guard: &Process, listener: &str) -> String {
-    let line = guard.wait_stderr(listener, 1, |line| {
-        logfmt::field(line, "msg") == "Listening on" && logfmt::field(line, "listener") == listener
-    });
-    logfmt::field(&line, "address")
-}
-
-fn port(guard: &Process, listener: &str) -> u16 {
-    wait_address(guard, listener).rsplit(':').next().unwrap().parse().unwrap()
-}
-
+/// The page that a scrape gets.
 fn scrape(port: u16) -> String {
     TlsClient::new().connect(port).get_as(SCRAPER, "/metrics").text()
 }
@@ -131,7 +120,7 @@ fn kept<C>(
 fn twenty_upgrades_under_load_fail_no_request() {
     let guards = Guards::on_any_port();
     let first = guards.start(&[]);
-    let port = port(&first, "web");
+    let port = first.port_of("web");
     let seen = Seen::default();
     let http1 = |stop: &load::Stop| {
         let mut client = None;
@@ -189,10 +178,10 @@ fn twenty_upgrades_under_load_fail_no_request() {
 fn a_successor_has_every_listener_and_its_own_configuration() {
     let guards = Guards::on_any_port();
     let old = guards.start(&[]);
-    let ports = ["web", "telemetry"].map(|listener| port(&old, listener));
+    let ports = ["web", "telemetry"].map(|listener| old.port_of(listener));
     guards.write("web.yml", "");
     let mut new = guards.upgrade(old);
-    assert_eq!(["web", "telemetry"].map(|listener| port(&new, listener)), ports);
+    assert_eq!(["web", "telemetry"].map(|listener| new.port_of(listener)), ports);
     assert_eq!(Client::plain(ports[0]).get("/metrics").text(), PAGE);
     assert_eq!(Client::plain(ports[1]).get("/-/healthy").status, 200);
     new.signal(libc::SIGTERM);
@@ -214,7 +203,7 @@ fn a_successor_may_listen_on_more_and_on_less() {
     let mut new = guards.upgrade(old);
     assert!(!left.exists(), "nobody listens there");
     assert_eq!(Client::unix(&kept).unwrap().get("/metrics").text(), PAGE);
-    assert_eq!(Client::plain(port(&new, "web")).get("/metrics").text(), PAGE);
+    assert_eq!(Client::plain(new.port_of("web")).get("/metrics").text(), PAGE);
     new.signal(libc::SIGTERM);
     assert_eq!(new.wait_exit().code(), Some(0));
     assert!(!kept.exists() && !guards.socket().exists(), "files of the last guard");
@@ -224,7 +213,7 @@ fn a_successor_may_listen_on_more_and_on_less() {
 fn a_successor_that_cannot_start_changes_nothing() {
     let guards = Guards::on_any_port();
     let old = guards.start(&[]);
-    let port = port(&old, "web");
+    let port = old.port_of("web");
     let config = fs::read(guards.dir.path().join("web.yml")).unwrap();
     guards.write("web.yml", "tls_server_config: {cert_file: absent.crt}");
     guards.fail(&["--upgrade"]).expect_code(1);
@@ -238,15 +227,14 @@ fn a_successor_that_cannot_start_changes_nothing() {
 
 /// What runs when the successor comes is finished by the guard that began it.
 #[test]
-fn the_first_guard_finishes_what_it_has_begun() {
+fn the_first_guard_finishes_the_requests_that_it_has_begun() {
     let mut guards = Guards::on_any_port();
     let (exporter, release) = Exporter::held("", ok("", PAGE));
     guards.exporter = exporter;
     let mut old = guards.start(&[]);
-    let port = port(&old, "web");
+    let port = old.port_of("web");
     let mut client = TlsClient::new().connect(port);
-    let more = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
-    client.send(get("/metrics", &more));
+    client.send(get("/metrics", &authorization(SCRAPER)));
     eventually("the exporter is asked", || guards.exporter.requests().len() == 1);
     let new = guards.start(&["--upgrade"]);
     old.wait_stderr("that it stops", 1, |line| line.contains("finishing what runs"));
@@ -257,14 +245,14 @@ fn the_first_guard_finishes_what_it_has_begun() {
 }
 
 #[test]
-fn nobody_else_gets_the_sockets() {
+fn a_process_of_another_user_does_not_get_the_sockets() {
     let guards = Guards::on_any_port();
     // The umask gives nothing away either.
     let mut lax = process::command("sh");
     lax.args(["-c", "umask 0; exec \"$@\"", "sh"]).arg(guard::binary().get_program());
     lax.args(guards.command(&[]).get_args());
     let old = Process::spawn(lax, guards.dir.path());
-    let port = port(&old, "web");
+    let port = old.port_of("web");
     let mode = fs::metadata(guards.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
 
@@ -287,7 +275,7 @@ fn nobody_else_gets_the_sockets() {
 }
 
 #[test]
-fn without_a_predecessor_it_says_so() {
+fn an_upgrade_without_a_predecessor_fails() {
     let guards = Guards::on_any_port();
     let failed = guards.fail(&["--upgrade"]).expect_code(1);
     assert!(failed.stderr.contains("--upgrade.socket upgrade.sock: "), "{failed}");

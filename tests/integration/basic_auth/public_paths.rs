@@ -3,7 +3,7 @@
 use crate::support::*;
 
 #[test]
-fn only_the_very_path_is_public() {
+fn a_path_is_public_only_when_it_matches_exactly() {
     let exporter = Exporter::new();
     let config = scraper() + &proxy("public_paths: [/-/healthy, /ready]");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();

@@ -26,8 +26,7 @@ impl Site {
     }
 
     fn install(&self, identity: &Identity) {
-        self.write("server.crt", identity.chain_pem());
-        self.write("server.key", identity.key_pem());
+        guard::write_pair(self.dir.path(), "server", identity);
     }
 
     fn check(&self, config: &str, args: &[&str]) -> Finished {
@@ -122,7 +121,7 @@ fn several_files_are_all_checked() {
 }
 
 #[test]
-fn warns_of_certificates_that_are_no_good() {
+fn certificates_that_clients_refuse_are_warned_of() {
     let site = Site::new();
     let ca = &site.tls.ca;
     for (leaf, words) in [
@@ -137,7 +136,7 @@ fn warns_of_certificates_that_are_no_good() {
 }
 
 #[test]
-fn warns_of_a_key_that_others_can_read() {
+fn a_key_that_others_can_read_is_warned_of() {
     let site = Site::new();
     let key = site.dir.path().join("server.key");
     for mode in [0o644, 0o640, 0o604] {
@@ -153,7 +152,7 @@ fn warns_of_a_key_that_others_can_read() {
 }
 
 #[test]
-fn warns_of_hashes_that_are_too_cheap_or_too_dear() {
+fn hashes_of_too_low_or_too_high_a_cost_are_warned_of() {
     let site = Site::new();
     let digits = &quick_hash("x")[7..];
     for cost in [4, 16, 31] {
@@ -163,7 +162,7 @@ fn warns_of_hashes_that_are_too_cheap_or_too_dear() {
 }
 
 #[test]
-fn warns_of_settings_that_cannot_work() {
+fn settings_that_cannot_work_are_warned_of() {
     let site = Site::new();
     let users = sound_users();
     site.assert_warns(
@@ -204,7 +203,7 @@ fn a_client_ca_without_certificates_is_found() {
 }
 
 #[test]
-fn warns_of_passwords_in_clear() {
+fn users_without_tls_are_warned_of() {
     let site = Site::new();
     let finished = site.check(&sound_users(), &[]).expect_code(0);
     assert!(finished.stdout.contains("warning: basic_auth_users: without TLS"), "{finished}");

@@ -61,7 +61,7 @@ fn malformed_requests_get_a_4xx_or_are_closed() {
 /// RFC 9112 section 2.2: empty lines before a request are skipped. A client that sends nothing
 /// else does not stay for ever.
 #[test]
-fn empty_lines_before_a_request_hang_nobody() {
+fn empty_lines_before_a_request_do_not_keep_a_connection_open() {
     let exporter = Exporter::new();
     let config = limits("header_timeout: 1s, idle_timeout: 1s");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
@@ -87,7 +87,7 @@ fn empty_lines_before_a_request_hang_nobody() {
 /// The lines of a head may end in LF alone (RFC 9112 section 2.2); whoever takes that must take it
 /// throughout.
 #[test]
-fn bare_line_feeds_smuggle_nothing() {
+fn bare_line_feeds_do_not_smuggle_a_request() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config("").upstream(&exporter).start();
     let inner = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";

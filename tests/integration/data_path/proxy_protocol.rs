@@ -29,7 +29,7 @@ fn forwarded_for(exporter: &Exporter) -> Vec<String> {
 }
 
 #[test]
-fn the_address_is_what_the_balancer_says() {
+fn the_client_address_is_what_the_balancer_says() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(config("127.0.0.1", "")).upstream(&exporter).start();
     let headers: [(Vec<u8>, &str); 6] = [
@@ -93,7 +93,7 @@ fn a_header_that_is_missing_or_broken_ends_the_connection() {
 }
 
 #[test]
-fn who_is_not_listed_is_asked_directly_and_not_believed() {
+fn a_source_that_is_not_listed_cannot_name_a_client() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(config("127.0.0.9/32", "")).upstream(&exporter).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
@@ -109,12 +109,12 @@ fn who_is_not_listed_is_asked_directly_and_not_believed() {
 
 /// A real client, with TLS behind the header.
 #[test]
-fn curl_sends_one() {
+fn the_header_that_curl_sends_is_read() {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
     let config = format!("{TLS}{}", config("127.0.0.0/8", ""));
     let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
-    let url = format!("https://127.0.0.1:{}/metrics", guard.port());
+    let url = guard.url("/metrics");
     let mut curl = process::command("curl");
     curl.args(["-sSk", "--haproxy-protocol", "--max-time", "20", &url]);
     let fetched = process::Finished::run(&mut curl, guard.dir(), b"").expect_code(0);
@@ -123,7 +123,7 @@ fn curl_sends_one() {
 
 /// The limits are for clients, not for the balancer that all of them come through.
 #[test]
-fn limits_by_address_go_by_the_client() {
+fn limits_by_address_count_the_clients_behind_the_balancer() {
     let limits = "limits: {max_connections_per_address: 2}";
     let guard = GuardBuilder::new().config(config("127.0.0.1", limits)).start();
     let connect = |client: u8| {

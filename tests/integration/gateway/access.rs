@@ -20,7 +20,7 @@ fn two_users() -> String {
 }
 
 #[test]
-fn each_route_has_its_own() {
+fn each_route_has_its_own_rules() {
     let exporter = Exporter::new();
     let route = |path: &str, access: &str| {
         format!("- {{path: {path}, upstreams: ['{exporter}']{access}}}\n")
@@ -66,7 +66,7 @@ fn each_route_has_its_own() {
 
 /// Without a route that is open to anybody, nobody learns which routes there are.
 #[test]
-fn strangers_learn_nothing() {
+fn without_credentials_every_route_answers_401() {
     let guard = gateway("- {path: /a, upstreams: ['unix:/x']}\n");
     for target in ["/a/metrics", "/a/debug/pprof", "/b/metrics", "/", "/-/targets"] {
         assert_eq!(guard.connect().get(target).status, 401, "{target}");
@@ -100,7 +100,7 @@ fn tokens_come_from_a_file_that_is_watched() {
 /// With bcrypt nothing tells which hash a token belongs to: each is tried, and what was right is
 /// remembered.
 #[test]
-fn tokens_may_have_bcrypt_hashes() {
+fn tokens_with_bcrypt_hashes_are_admitted() {
     let exporter = Exporter::new();
     let long = "l".repeat(72);
     let config = yaml(&format!(
@@ -148,7 +148,7 @@ fn tokens_may_have_bcrypt_hashes() {
 }
 
 #[test]
-fn certificates_are_known_by_their_names() {
+fn a_route_admits_certificates_by_their_names() {
     let exporter = Exporter::new();
     let (tls, clients) = (ServerTls::new(), Authority::new("clients"));
     let route = |path: &str, names: &str| {

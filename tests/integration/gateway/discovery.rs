@@ -5,18 +5,11 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::process::{Process, command, eventually};
+use crate::support::process::{Process, command};
 use crate::support::real::{NodeExporter, PrometheusDir};
 
-fn targets(guard: &Guard, user: (&str, &str)) -> Value {
-    let answer = guard.connect().get_as(user, "/-/targets");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
-    serde_json::from_slice(&answer.body).expect("JSON")
-}
-
 #[test]
-fn each_sees_the_routes_that_it_may_scrape() {
+fn a_user_finds_the_routes_that_it_may_scrape() {
     let hash = quick_hash(SCRAPER.1);
     let config = users(&[("scraper", &hash), ("alice", &hash)])
         + &proxy_routes(
@@ -61,11 +54,6 @@ fn prometheus_discovers_three_exporters() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("blackbox.yml"), "modules: {tcp: {prober: tcp}}\n").unwrap();
     fs::write(dir.path().join("process.yml"), "process_names: [{comm: [prometheus]}]\n").unwrap();
-    let listens = |line: &str| line.contains("Listening on");
-    let address = |exporter: &Process| {
-        let line = exporter.wait_stderr("its address", 1, listens);
-        logfmt::field(&line, "address")
-    };
     let mut blackbox = command("prometheus-blackbox-exporter");
     blackbox.args(["--config.file=blackbox.yml", "--web.listen-address=127.0.0.1:0"]);
     let blackbox = Process::spawn(blackbox, dir.path());
@@ -81,8 +69,8 @@ fn prometheus_discovers_three_exporters() {
         - {{path: /process, upstreams: ['http://{}']}}
         ",
         node.url(),
-        address(&blackbox),
-        address(&process)
+        real::address(&blackbox),
+        real::address(&process)
     ));
     let config = format!("{TLS}{}", with_routes(&routes));
     let guard = GuardBuilder::new().config(config).tls(&tls).start();

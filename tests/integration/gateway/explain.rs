@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn each_route_is_a_line() {
+fn explain_prints_one_line_for_each_route() {
     let dir = tempfile::tempdir().unwrap();
     let routes = yaml(
         "

@@ -16,19 +16,9 @@ fn config(files: &str, more: &str) -> String {
     scraper() + &proxy(&(yaml(&entry) + &indented(2, more)))
 }
 
-/// As a target.
-fn address(exporter: &Exporter) -> String {
-    exporter.to_string().trim_start_matches("http://").to_owned()
-}
-
 /// As a segment of a path.
 fn segment(exporter: &Exporter) -> String {
-    address(exporter).replace(':', "-")
-}
-
-fn targets(guard: &Guard) -> serde_json::Value {
-    let answer = guard.connect().get_as(SCRAPER, "/-/targets");
-    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
+    exporter.address().replace(':', "-")
 }
 
 #[test]
@@ -47,8 +37,8 @@ fn each_target_is_a_route() {
             instance: db1
             __scrape_interval__: 30s
         ",
-        address(&node),
-        address(&db)
+        node.address(),
+        db.address()
     ));
     // As json.MarshalIndent of Go's writes it, with a tab for each > here.
     let json = yaml(&format!(
@@ -65,7 +55,7 @@ fn each_target_is_a_route() {
         >}}
         ]
         "#,
-        address(&named)
+        named.address()
     ))
     .replace('>', "\t");
     let guard = GuardBuilder::new()
@@ -92,12 +82,12 @@ fn each_target_is_a_route() {
         serde_json::json!({ "targets": ["localhost:80"], "labels": all })
     };
     assert_eq!(
-        targets(&guard),
+        targets(&guard, SCRAPER),
         serde_json::json!([
             entry(
                 &paths[0],
                 serde_json::json!({
-                    "team": "a", "site": "x", "instance": address(&node)
+                    "team": "a", "site": "x", "instance": node.address()
                 })
             ),
             entry(
@@ -110,7 +100,7 @@ fn each_target_is_a_route() {
             entry(
                 &paths[2],
                 serde_json::json!({
-                    "team": "b", "site": "x", "instance": address(&named)
+                    "team": "b", "site": "x", "instance": named.address()
                 })
             ),
         ])
@@ -119,9 +109,9 @@ fn each_target_is_a_route() {
 
 /// Files come, change and go; what is broken changes nothing.
 #[test]
-fn the_files_are_watched() {
+fn changes_of_target_files_take_effect() {
     let [first, second] = [Exporter::new(), Exporter::new()];
-    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", address(exporter));
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", exporter.address());
     let guard =
         GuardBuilder::new().config(config("'sd/*.yml'", "")).file("sd/empty.json", "").start();
     let status =
@@ -151,12 +141,12 @@ fn the_files_are_watched() {
 
 /// As Kubernetes mounts a ConfigMap.
 #[test]
-fn files_behind_links_are_watched() {
+fn changes_of_target_files_behind_links_take_effect() {
     use std::os::unix::fs::symlink;
     let [first, second] = [Exporter::new(), Exporter::new()];
     let builder = GuardBuilder::new().config(config("'sd/*.yml'", ""));
     let mount = builder.path("sd");
-    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", address(exporter));
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", exporter.address());
     guard::write(&mount.join("..one/a.yml"), file(&first));
     symlink("..one", mount.join("..data")).expect("a link");
     symlink("..data/a.yml", mount.join("a.yml")).expect("a link");
@@ -171,22 +161,22 @@ fn files_behind_links_are_watched() {
 
 /// As soon as others: the content check, every half minute, would find them, too.
 #[test]
-fn a_directory_behind_a_link_is_watched() {
+fn a_target_file_in_a_directory_behind_a_link_takes_effect() {
     let exporter = Exporter::new();
     let builder = GuardBuilder::new().config(config("'sd/*.yml'", ""));
     std::fs::create_dir(builder.path("real")).expect("a directory");
     std::os::unix::fs::symlink("real", builder.path("sd")).expect("a link");
     let guard = builder.start();
-    guard.write("real/a.yml", format!("- targets: ['{}']\n", address(&exporter)));
+    guard.write("real/a.yml", format!("- targets: ['{}']\n", exporter.address()));
     eventually_within(Duration::from_secs(20), "the reload", || {
         status(&guard, &format!("/fleet/{}/metrics", segment(&exporter))) == 200
     });
 }
 
 #[test]
-fn a_directory_that_is_made_anew_is_watched() {
+fn a_target_file_in_a_directory_that_was_made_anew_takes_effect() {
     let [first, second] = [Exporter::new(), Exporter::new()];
-    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", address(exporter));
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", exporter.address());
     let status = |guard: &Guard, exporter: &Exporter| {
         status(guard, &format!("/fleet/{}/metrics", segment(exporter)))
     };
@@ -214,7 +204,7 @@ fn half_a_line_of_targets_is_not_read() {
                 - targets:
                   - '{}'
                 ",
-                address(&exporter)
+                exporter.address()
             )),
         )
         .start();
@@ -224,7 +214,7 @@ fn half_a_line_of_targets_is_not_read() {
           - '{}'
           - a:91
         ",
-        address(&exporter)
+        exporter.address()
     ));
     guard.replace("a.yml", cut.trim_end());
     let line = guard.wait_failed_reload(1);
@@ -266,7 +256,7 @@ fn a_thousand_targets_with_quoted_labels_cost_no_more_than_with_plain_ones() {
 }
 
 #[test]
-fn the_rules_are_those_of_the_entry() {
+fn routes_of_targets_have_the_rules_of_their_entry() {
     let exporter = Exporter::new();
     let hash = quick_hash(SCRAPER.1);
     let config = users(&[("scraper", &hash), ("alice", &hash)])
@@ -283,7 +273,7 @@ fn the_rules_are_those_of_the_entry() {
                 methods: [POST]
             "
         ));
-    let target = address(&exporter);
+    let target = exporter.address();
     let guard = GuardBuilder::new()
         .config(config)
         .file("a.yml", format!("- targets: ['{target}']"))
@@ -299,7 +289,7 @@ fn the_rules_are_those_of_the_entry() {
 }
 
 #[test]
-fn what_is_wrong_has_its_file_and_line() {
+fn findings_about_targets_name_file_and_line() {
     let ours = "listeners: [x]";
     for (more, files, content, finding) in [
         ("", "'*.txt'", "", "web.yml:5: error: proxy.file_sd_configs.files: expected a file"),

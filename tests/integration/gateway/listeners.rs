@@ -21,8 +21,7 @@ impl Site {
         let builder = GuardBuilder::new().tls(&self.tls).telemetry();
         let socket = builder.path("guard.sock");
         builder
-            .file("second.crt", self.second.identity.chain_pem())
-            .file("second.key", self.second.identity.key_pem())
+            .pair("second", &self.second.identity)
             .file("clients.crt", self.clients.pem())
             .arg(format!("--web.listen-address={SECOND}"))
             .arg(format!("--web.listen-address=unix:{}", socket.display()))
@@ -55,13 +54,13 @@ fn listeners(socket: &str) -> String {
 }
 
 /// A configuration with TLS, a user and these keys of the `proxy` section.
-fn guarded(keys: &str) -> String {
-    TLS.to_owned() + &scraper() + &proxy(keys)
+fn with_proxy(keys: &str) -> String {
+    guarded() + &proxy(keys)
 }
 
 /// By each door: what it answers, `None` where it stays shut.
 fn statuses(guard: &Guard, site: &Site, target: &str) -> [Option<u16>; 4] {
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     statuses_of(guard, site, &get(target, &authorization))
 }
 
@@ -81,7 +80,7 @@ fn statuses_of(guard: &Guard, site: &Site, request: &str) -> [Option<u16>; 4] {
 }
 
 #[test]
-fn each_has_its_tls_and_its_routes() {
+fn each_listener_has_its_tls_and_its_routes() {
     let site = Site::new();
     let [all, one, two] = [Exporter::new(), Exporter::new(), Exporter::new()];
     let builder = site.builder();
@@ -95,7 +94,7 @@ fn each_has_its_tls_and_its_routes() {
         - {{name: local, path: /local, listeners: ['{socket}'], upstreams: ['{two}']}}
         "
     ));
-    let guard = builder.config(guarded(&(listeners(&socket) + &routes))).start();
+    let guard = builder.config(with_proxy(&(listeners(&socket) + &routes))).start();
     assert_eq!(statuses(&guard, &site, "/all/metrics"), [Some(200), None, Some(200), Some(200)]);
     assert_eq!((asked(&one).len(), asked(&two).len()), (0, 0));
     assert_eq!(statuses(&guard, &site, "/x/metrics"), [Some(200), None, Some(200), Some(404)]);
@@ -117,18 +116,18 @@ fn each_has_its_tls_and_its_routes() {
 
 /// Without routes, too.
 #[test]
-fn one_exporter_may_have_several_doors() {
+fn one_exporter_is_served_on_several_listeners() {
     let site = Site::new();
     let exporter = Exporter::new();
     let builder = site.builder().upstream(&exporter);
-    let config = guarded(&listeners(&socket(&builder)));
+    let config = with_proxy(&listeners(&socket(&builder)));
     let guard = builder.config(config).start();
     assert_eq!(statuses(&guard, &site, "/metrics"), [Some(200), None, Some(200), Some(200)]);
 }
 
 /// What one door demands another does not make good.
 #[test]
-fn a_route_that_certificates_alone_open_is_behind_doors_that_demand_them() {
+fn a_route_for_certificates_alone_is_on_listeners_that_demand_them() {
     let site = Site::new();
     let exporter = Exporter::new();
     let config = |socket: &str, listeners_of_route: &str| {
@@ -155,10 +154,10 @@ fn a_route_that_certificates_alone_open_is_behind_doors_that_demand_them() {
 }
 
 #[test]
-fn each_is_reloaded_by_itself() {
+fn the_certificate_of_one_listener_is_reloaded_alone() {
     let mut site = Site::new();
     let builder = site.builder();
-    let config = guarded(&listeners(&socket(&builder)));
+    let config = with_proxy(&listeners(&socket(&builder)));
     let guard = builder.config(config).start();
     let before = statuses(&guard, &site, "/metrics");
     assert_eq!(before, [Some(200), None, Some(200), Some(200)]);
@@ -177,7 +176,7 @@ fn what_a_listener_demands_is_not_lost_by_a_cut() {
     let builder = site.builder();
     let socket = socket(&builder);
     let own = listeners(&socket);
-    let file = |own: &str| guarded(&("public_paths: [/-/healthy]\n".to_owned() + own));
+    let file = |own: &str| with_proxy(&("public_paths: [/-/healthy]\n".to_owned() + own));
     let guard = builder.config(file(&own)).start();
     let before = statuses(&guard, &site, "/metrics");
     let end = own.find("    client_auth_type").expect("the key");
@@ -222,7 +221,7 @@ fn a_listener_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn findings_about_listeners_name_line_and_key() {
     for (listener, level, message) in [
         ("{tls_server_config: {}}", "error", "listen_address: missing"),
         ("{listen_address: ':1'}", "error", "write `tls_server_config: {}`"),

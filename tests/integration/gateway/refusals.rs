@@ -54,7 +54,7 @@ fn bad_routes_are_named_with_their_lines() {
 }
 
 #[test]
-fn what_belongs_elsewhere_is_refused() {
+fn keys_that_have_no_effect_with_routes_are_refused() {
     let routes = "routes: [{path: /a, upstreams: ['unix:/x']}]";
     for (config, message) in [
         (proxy(routes), "say who may use the route"),
@@ -75,7 +75,7 @@ fn what_belongs_elsewhere_is_refused() {
 
 /// A wrong value may be the token itself.
 #[test]
-fn tokens_are_not_repeated() {
+fn tokens_are_not_shown_in_findings() {
     let (code, said) = check(&proxy("tokens: {a: correct-horse-battery}"));
     assert_eq!(code, 1);
     assert!(!said.contains("correct-horse"), "{said}");

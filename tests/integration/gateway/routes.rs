@@ -27,7 +27,7 @@ fn the_longest_path_wins_and_is_stripped() {
 }
 
 #[test]
-fn a_path_may_stay() {
+fn a_path_is_kept_when_strip_path_is_false() {
     let exporter = Exporter::new();
     let guard =
         gateway(&format!("- {{path: /app, strip_path: false, upstreams: ['{exporter}']}}\n"));
@@ -45,10 +45,8 @@ fn hosts_come_before_paths() {
         "
     ));
     let get = |host: &str, target: &str| {
-        let authorization = basic(SCRAPER.0, SCRAPER.1);
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n\r\n"
-        );
+        let login = authorization(SCRAPER);
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{login}\r\n");
         guard.connect().request(request).status
     };
     for host in ["one.example", "ONE.example:9443", "one.example.", "[::1]:80"] {
@@ -67,7 +65,7 @@ fn hosts_come_before_paths() {
 /// What the connection was opened for counts where the request names nothing that there is a route
 /// for.
 #[test]
-fn a_name_of_tls_is_a_host_too() {
+fn the_server_name_of_tls_selects_a_route_like_a_host() {
     let [any, one, two] = [Exporter::new(), Exporter::new(), Exporter::new()];
     let tls = ServerTls::new();
     let config = with_routes(&format!(
@@ -78,7 +76,7 @@ fn a_name_of_tls_is_a_host_too() {
         "
     ));
     let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     let counts = || [&any, &one, &two].map(|exporter| asked(exporter).len());
     let reached = |client: &TlsClient, host: &str| {
         let before = counts();
@@ -110,15 +108,12 @@ fn over_http2_the_authority_is_the_host() {
         "
     ));
     let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    let answer = http2::Http2::begin(client).get("/metrics", &[("authorization", &authorization)]);
-    assert!(answer.ok);
+    assert!(Http2::connect(guard.port()).get_as(SCRAPER, "/metrics").ok);
     assert_eq!((asked(&any).len(), asked(&one).len()), (0, 1));
 }
 
 #[test]
-fn methods_and_paths_are_those_that_are_named() {
+fn only_named_methods_and_paths_are_forwarded() {
     let exporter = Exporter::new();
     let guard = gateway(&format!(
         "
@@ -127,8 +122,7 @@ fn methods_and_paths_are_those_that_are_named() {
         "
     ));
     let ask = |method: &str, target: &str| {
-        let authorization = basic(SCRAPER.0, SCRAPER.1);
-        let more = format!("Authorization: {authorization}\r\nContent-Length: 0\r\n");
+        let more = authorization(SCRAPER) + "Content-Length: 0\r\n";
         let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
         let mut client = guard.connect();
         client.send(request);
@@ -156,7 +150,7 @@ fn methods_and_paths_are_those_that_are_named() {
 
 /// Those of others go on, whatever happens to the rest.
 #[test]
-fn routes_come_and_go() {
+fn routes_are_added_and_removed_by_a_reload() {
     let [one, two] = [Exporter::new(), Exporter::new()];
     let first = format!("- {{path: /one, upstreams: ['{one}']}}\n");
     let second = format!("- {{path: /two, upstreams: ['{two}']}}\n");
@@ -189,7 +183,7 @@ fn one_bad_route_refuses_the_file() {
 }
 
 #[test]
-fn a_unix_socket_is_an_upstream() {
+fn a_unix_socket_serves_as_upstream() {
     let dir = tempfile::tempdir().unwrap();
     let exporter = Exporter::on_unix(&dir.path().join("e.sock"), exporter::always(ok("", PAGE)));
     let guard = gateway(&format!("- {{path: /a, upstreams: ['{exporter}']}}\n"));
@@ -213,7 +207,7 @@ fn a_failure_names_the_route_and_nothing_else() {
 
 /// What the exporter answers is passed on as it is.
 #[test]
-fn a_status_of_the_exporter_passes() {
+fn a_status_of_the_exporter_passes_unchanged() {
     let exporter = Exporter::answering("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy");
     let guard = gateway(&format!("- {{path: /a, upstreams: ['{exporter}']}}\n"));
     let answer = guard.connect().get_as(SCRAPER, "/a/metrics");

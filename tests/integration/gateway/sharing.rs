@@ -73,7 +73,7 @@ fn an_answer_is_kept_for_its_time() {
 }
 
 #[test]
-fn what_differs_is_not_shared() {
+fn requests_that_differ_do_not_share_an_answer() {
     let exporter = Exporter::new();
     let hash = quick_hash(SCRAPER.1);
     let config = |more: &str| {
@@ -113,7 +113,7 @@ fn what_differs_is_not_shared() {
 
 /// What else a request says can neither change what others get nor be told to the exporter.
 #[test]
-fn what_is_shared_depends_on_nothing_else() {
+fn other_fields_of_a_request_reach_no_shared_answer() {
     let exporter = Exporter::new();
     let guard = gateway(&route(&exporter, "cache_for: 10m"));
     let ask = |more: &str| {
@@ -144,8 +144,7 @@ fn a_request_with_a_body_is_not_shared() {
     let tls = ServerTls::new();
     let config = with_routes(&route(&exporter, "cache_for: 10m, same_for_all: true"));
     let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let mut client = Http2::begin(client);
+    let mut client = Http2::connect(guard.port());
     let authorization = basic(SCRAPER.0, SCRAPER.1);
     let more = [("authorization", authorization.as_str())];
     for expected in 1..3 {
@@ -185,12 +184,12 @@ fn empty_answers_are_shared_too() {
 
 /// An answer comes as fast as the one who asked first reads it, which may be never.
 #[test]
-fn who_reads_slowly_holds_up_nobody() {
+fn a_client_that_reads_slowly_does_not_delay_a_shared_answer() {
     let body = "x".repeat(15 * 1024 * 1024);
     let exporter = Exporter::answering(ok("", &body));
     let guard = gateway(&route(&exporter, "coalesce: true"));
     let mut slow = guard.connect();
-    slow.send(get("/a/metrics", &format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1))));
+    slow.send(get("/a/metrics", &authorization(SCRAPER)));
     eventually("the exporter is asked", || exporter.requests().len() == 1);
     for _ in 0..2 {
         let answer = get_with(&guard, SCRAPER, "");
@@ -200,7 +199,7 @@ fn who_reads_slowly_holds_up_nobody() {
 }
 
 #[test]
-fn failures_are_nobodys_to_keep() {
+fn failures_are_not_kept() {
     let exporter = Exporter::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     let guard = gateway(&route(&exporter, "cache_for: 10m"));
     for _ in 0..3 {
@@ -213,10 +212,7 @@ fn failures_are_nobodys_to_keep() {
     let guard = gateway(&route(&broken, "cache_for: 10m"));
     for _ in 0..2 {
         let mut client = guard.connect();
-        client.send(get(
-            "/a/metrics",
-            &format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1)),
-        ));
+        client.send(get("/a/metrics", &authorization(SCRAPER)));
         assert!(client.try_response().is_err());
     }
     assert_eq!(broken.requests().len(), 2);
@@ -224,11 +220,11 @@ fn failures_are_nobodys_to_keep() {
 
 /// Those who wait for an answer that somebody else does not want any more get one all the same.
 #[test]
-fn who_leaves_takes_nothing_away() {
+fn a_client_that_leaves_does_not_cancel_a_shared_answer() {
     let (exporter, release) = held(ok("", PAGE));
     let guard = watched(&route(&exporter, "coalesce: true"));
     let mut leaving = guard.connect();
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     leaving.send(get("/a/metrics", &authorization));
     eventually("the exporter is asked", || exporter.requests().len() == 1);
     thread::scope(|scope| {
@@ -245,7 +241,7 @@ fn who_leaves_takes_nothing_away() {
 
 /// For all routes together 64 MiB, whoever asks for what; beyond that requests are forwarded.
 #[test]
-fn what_is_kept_is_bounded() {
+fn the_memory_for_kept_answers_is_bounded() {
     let body = "x".repeat(15 * 1024 * 1024);
     let exporter = Exporter::answering(ok("", &body));
     let guard = gateway(&route(&exporter, "cache_for: 3s"));

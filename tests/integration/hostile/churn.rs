@@ -94,7 +94,7 @@ fn churn(site: &Site, stop: &load::Stop, served: &AtomicUsize) {
 
 #[test]
 #[ignore = "takes a minute, or CHURN_SECONDS"]
-fn nothing_grows() {
+fn descriptors_threads_and_memory_do_not_grow() {
     let seconds = std::env::var("CHURN_SECONDS").ok().and_then(|text| text.parse().ok());
     let duration = Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS));
     let directory = tempfile::tempdir().unwrap();

@@ -82,7 +82,7 @@ fn guard(cost: u32) -> (Exporter, Guard) {
 }
 
 #[test]
-fn the_good_user_is_served_through_a_flood() {
+fn scrapes_are_answered_during_a_flood_of_wrong_passwords() {
     let (_exporter, guard) = guard(10);
     let outcome = flood(&guard, 16, 200);
     assert!(outcome.grown_kib < 50 * 1024, "grown by {} KiB", outcome.grown_kib);
@@ -91,7 +91,7 @@ fn the_good_user_is_served_through_a_flood() {
 /// 64 clients for a minute at cost 12.
 #[test]
 #[ignore = "takes more than a minute"]
-fn a_long_flood_delays_nobody() {
+fn a_long_flood_of_wrong_passwords_does_not_delay_scrapes() {
     let (_exporter, guard) = guard(12);
     let outcome = flood(&guard, 64, 8000);
     let p99 = |times: &[Duration]| times[times.len() * 99 / 100];
@@ -107,7 +107,7 @@ fn a_long_flood_delays_nobody() {
 
 /// A login that is not remembered yet, from an address that did not fail, is next in the queue.
 #[test]
-fn a_right_password_is_not_behind_wrong_ones() {
+fn a_right_password_is_checked_before_waiting_wrong_ones() {
     let exporter = Exporter::new();
     let config = users(&[(KNOWN.0, &hash(KNOWN.1, 10))]);
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
@@ -132,7 +132,7 @@ fn a_right_password_is_not_behind_wrong_ones() {
 
 /// Different wrong passwords from one address; others, and what is remembered, are not concerned.
 #[test]
-fn a_guesser_has_to_wait() {
+fn a_client_that_guesses_passwords_has_to_wait() {
     let exporter = Exporter::new();
     let users = users(&[(KNOWN.0, &quick_hash(KNOWN.1)), ("other", &quick_hash("x"))]);
     let config = users + &limits("max_auth_failures: 3");
@@ -158,7 +158,7 @@ fn a_guesser_has_to_wait() {
 /// The password that a scraper has made the guard remember is no easier to guess than another, from
 /// another address; nor is a token.
 #[test]
-fn what_is_remembered_cannot_be_guessed_without_waiting() {
+fn remembered_credentials_cannot_be_guessed_without_waiting() {
     let token = "token-of-the-scraper";
     let digest = openssl::sha::sha256(token.as_bytes()).map(|byte| format!("{byte:02x}")).concat();
     let exporter = Exporter::new();

@@ -96,17 +96,21 @@ fn cancelled_requests(attack: &mut Attack, count: usize) -> Vec<Vec<u8>> {
     (0..count).flat_map(request).collect()
 }
 
+/// Frames of one stream, which is begun with the first batch.
+fn after_headers(attack: &Attack, flags: u8, mut frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    if attack.begins() {
+        frames.insert(0, headers(1, flags, &attack.request));
+    }
+    frames
+}
+
 /// CVE-2024-27316: a header block that never ends.
 const CONTINUATIONS: Flood = Flood {
     name: "CONTINUATION",
     cut_off: true,
     batch: |attack| {
         let field = literal("x-flood", &"x".repeat(1000));
-        let mut frames = vec![continuation(1, NONE, &field); 20];
-        if attack.begins() {
-            frames.insert(0, headers(1, NONE, &attack.request));
-        }
-        frames
+        after_headers(attack, NONE, vec![continuation(1, NONE, &field); 20])
     },
 };
 
@@ -114,26 +118,14 @@ const CONTINUATIONS: Flood = Flood {
 const EMPTY_CONTINUATIONS: Flood = Flood {
     name: "empty CONTINUATION",
     cut_off: true,
-    batch: |attack| {
-        let mut frames = vec![continuation(1, NONE, b""); 20];
-        if attack.begins() {
-            frames.insert(0, headers(1, NONE, &attack.request));
-        }
-        frames
-    },
+    batch: |attack| after_headers(attack, NONE, vec![continuation(1, NONE, b""); 20]),
 };
 
 /// CVE-2019-9518.
 const EMPTY_DATA: Flood = Flood {
     name: "empty DATA",
     cut_off: true,
-    batch: |attack| {
-        let mut frames = vec![data(1, NONE, b""); 20];
-        if attack.begins() {
-            frames.insert(0, headers(1, END_HEADERS, &attack.request));
-        }
-        frames
-    },
+    batch: |attack| after_headers(attack, END_HEADERS, vec![data(1, NONE, b""); 20]),
 };
 
 /// CVE-2016-6581: one long field in the dynamic table, and a byte for each time it is meant.
@@ -362,8 +354,7 @@ impl fmt::Display for Report {
 fn run(flood: &Flood, calm: Duration, length: Duration) -> Report {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let mut guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let mut guard = GuardBuilder::new().guarded(&tls).upstream(&exporter).start();
     let port = guard.port();
     let mut good = Good::new(&guard);
     let calm = Phase::watch(&guard, &mut good, calm);
@@ -386,47 +377,47 @@ fn brief(flood: &Flood) {
 }
 
 #[test]
-fn rapid_reset() {
+fn rapid_resets_are_cut_off() {
     brief(&RAPID_RESET);
 }
 
 #[test]
-fn steady_reset() {
+fn steady_resets_do_not_grow_memory() {
     brief(&STEADY_RESET);
 }
 
 #[test]
-fn header_blocks_without_end() {
+fn header_blocks_without_end_are_cut_off() {
     brief(&CONTINUATIONS);
 }
 
 #[test]
-fn header_blocks_without_end_or_content() {
+fn header_blocks_without_end_or_content_are_cut_off() {
     brief(&EMPTY_CONTINUATIONS);
 }
 
 #[test]
-fn empty_data() {
+fn a_flood_of_empty_data_is_cut_off() {
     brief(&EMPTY_DATA);
 }
 
 #[test]
-fn header_list_bombs() {
+fn header_lists_that_expand_are_cut_off() {
     brief(&HEADER_BOMB);
 }
 
 #[test]
-fn streams_held_open() {
+fn streams_that_are_held_open_do_not_grow_memory() {
     brief(&HELD_STREAMS);
 }
 
 #[test]
-fn settings_without_end() {
+fn a_flood_of_settings_does_not_grow_memory() {
     brief(&SETTINGS_FLOOD);
 }
 
 #[test]
-fn pings_without_end() {
+fn a_flood_of_pings_does_not_grow_memory() {
     brief(&PINGS);
 }
 

@@ -64,7 +64,7 @@ fn is_clear(head: &Response) -> bool {
 }
 
 #[test]
-fn an_answer_too_many_is_nobodys() {
+fn a_second_answer_of_the_exporter_reaches_no_client() {
     let answers = answers();
     let scripted = answers.clone();
     let exporter = Exporter::scripted(move |request, out| {

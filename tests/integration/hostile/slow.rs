@@ -29,7 +29,7 @@ struct Kind {
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 fn request(more: &str) -> String {
-    get("/metrics", &format!("Authorization: {}\r\n{more}", basic(SCRAPER.0, SCRAPER.1)))
+    get("/metrics", &(authorization(SCRAPER) + more))
 }
 
 fn sent(guard: &Guard, bytes: impl AsRef<[u8]>) -> Client {
@@ -141,7 +141,7 @@ fn outlive_all(count: usize, limits: &str, patience: Duration) {
 
 /// The deadline for the body of a request is for nothing that comes after it.
 #[test]
-fn a_body_that_was_answered_by_the_guard_itself_is_over() {
+fn the_deadline_of_a_refused_body_ends_with_the_answer() {
     let config = format!("{}{}", scraper(), limits("body_timeout: 1s"));
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
@@ -158,13 +158,13 @@ fn a_body_that_was_answered_by_the_guard_itself_is_over() {
 }
 
 #[test]
-fn every_phase_ends() {
+fn every_phase_of_a_slow_connection_ends() {
     outlive_all(CLIENTS, SHORT, Duration::from_secs(60));
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn every_phase_ends_for_a_thousand_by_default() {
+fn every_phase_of_a_thousand_slow_connections_ends_by_default() {
     // The kernel takes gigabytes for those that do not read before they block.
     outlive_all(MANY_CLIENTS, HALF_A_MINUTE_AT_MOST, Duration::from_secs(240));
 }

@@ -172,7 +172,7 @@ fn is_beginning_of_an_authorized_request(fragment: &[u8]) -> bool {
 
 /// The table is as large as it is meant to be, and says nothing twice.
 #[test]
-fn the_rows_are_many_and_distinct() {
+fn there_are_three_hundred_distinct_rows() {
     let rows = rows();
     let mut templates = BTreeSet::new();
     let twice: Vec<&Row> = rows.iter().filter(|row| !templates.insert(&row.template)).collect();

@@ -107,7 +107,7 @@ fn an_idle_connection_is_closed() {
 }
 
 #[test]
-fn an_idle_connection_within_the_limit_stays() {
+fn an_idle_connection_within_the_limit_is_kept() {
     let guard = GuardBuilder::new().config(limits("idle_timeout: 10s, header_timeout: 1s")).start();
     let mut client = guard.connect();
     assert_eq!(client.get("/metrics").status, 200);
@@ -171,7 +171,7 @@ fn http2_without_a_request_is_cut_off() {
 
 /// An answer may take longer than any of the limits on the client's side.
 #[test]
-fn a_slow_answer_is_no_idle_connection() {
+fn a_connection_that_waits_for_a_slow_answer_is_kept() {
     let (exporter, release) = Exporter::held("", ok("", PAGE));
     let tls = ServerTls::new();
     let lines =
@@ -203,7 +203,7 @@ fn a_slow_answer_is_no_idle_connection() {
 
 /// Slow senders hold up nobody else.
 #[test]
-fn slow_senders_cost_others_nothing() {
+fn slow_senders_do_not_delay_others() {
     let guard = GuardBuilder::new().config(limits("header_timeout: 5s")).start();
     let mut slow: Vec<Client> = (0..100)
         .map(|_| {

@@ -151,7 +151,7 @@ fn the_new_minimum_version_holds_for_old_sessions() {
 
 /// A client whose session is not taken falls back to a whole handshake and notices nothing.
 #[test]
-fn a_good_client_with_an_old_session_just_shakes_hands_again() {
+fn a_client_with_an_old_session_falls_back_to_a_whole_handshake() {
     let site = Site::new();
     let client = site.client(SslVersion::TLS1_3).trust(&site.tls.ca);
     let session = site.session(&client);

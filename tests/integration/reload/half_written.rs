@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{login, with_password};
+use super::with_password;
 use crate::support::guard::RELOAD;
 use crate::support::*;
 
@@ -30,7 +30,7 @@ fn prefix_and_rest(password: &str) -> (String, String) {
 }
 
 #[test]
-fn a_file_that_is_still_open_does_not_count() {
+fn a_file_that_is_still_open_is_not_read() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     let (prefix, rest) = prefix_and_rest("2");
     let mut file = File::create(guard.path("web.yml")).unwrap();
@@ -40,12 +40,12 @@ fn a_file_that_is_still_open_does_not_count() {
     file.sync_all().unwrap();
     thread::sleep(PAUSE);
     assert_eq!(guard.connect().get("/metrics").status, 401, "half-written");
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
     file.write_all(rest.as_bytes()).unwrap();
     drop(file);
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 401);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 /// Somebody asks for a reload while the file is being written: a configuration that nobody wrote is
@@ -101,23 +101,23 @@ fn a_writer_that_hangs_changes_nothing() {
 
 /// The writer died, or the disk is full: the prefix is closed, and valid.
 #[test]
-fn a_prefix_that_is_closed_opens_nothing() {
+fn a_prefix_that_is_closed_admits_no_client_without_a_password() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     let (prefix, rest) = prefix_and_rest("2");
     guard.write("web.yml", &prefix);
     guard.wait_failed_reload(1);
     assert_eq!(guard.connect().get("/metrics").status, 401);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
     let mut file = OpenOptions::new().append(true).open(guard.path("web.yml")).unwrap();
     file.write_all(rest.as_bytes()).unwrap();
     drop(file);
     guard.wait_generation(2);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 /// Every prefix there is, closed: none lets anybody in without a password.
 #[test]
-fn no_prefix_opens_the_door() {
+fn no_prefix_admits_a_client_without_a_password() {
     let tls = ServerTls::new();
     let http1 = yaml(
         "
@@ -141,7 +141,7 @@ fn no_prefix_opens_the_door() {
 
 /// Rewritten in place over and over, while somebody without credentials tries all the time.
 #[test]
-fn rewriting_in_place_never_lets_anybody_in() {
+fn rewriting_in_place_never_admits_a_client_without_a_password() {
     const REWRITES: usize = 60;
     let guard = GuardBuilder::new().config(with_password("0")).start();
     let refused = AtomicUsize::new(0);
@@ -161,7 +161,9 @@ fn rewriting_in_place_never_lets_anybody_in() {
             thread::sleep(Duration::from_millis((count % 8) as u64 * 10));
             file.write_all(rest.as_bytes()).unwrap();
         }
-        eventually("the last rewrite", || login(&guard, &(REWRITES - 1).to_string()) == 200);
+        eventually("the last rewrite", || {
+            guard.login("scraper", &(REWRITES - 1).to_string()) == 200
+        });
     });
     assert!(refused.into_inner() > 100, "hardly anybody tried");
 }
@@ -200,7 +202,7 @@ fn renewing_in_place_never_breaks_a_handshake() {
 
 /// A client CA file that is cut off holds fewer CAs, or none, and must not mean "anybody".
 #[test]
-fn a_truncated_client_ca_file_lets_nobody_in() {
+fn a_truncated_client_ca_file_admits_no_client() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
     let builder = GuardBuilder::new().config(format!("{TLS}{VERIFIED_CLIENTS}")).tls(&tls);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{login, with_password};
+use super::with_password;
 use crate::support::*;
 
 #[test]
@@ -26,12 +26,12 @@ fn a_broken_file_keeps_the_last_good_configuration() {
         let err = logfmt::field(&line, "err");
         assert!(err.contains("web.yml"), "{line}");
         assert!(!err.starts_with('/') || err.starts_with(path.to_str().unwrap()), "{line}");
-        assert_eq!(login(&guard, "1"), 200, "{content:?}");
-        assert_eq!(login(&guard, "2"), 401, "{content:?}");
+        assert_eq!(guard.login("scraper", "1"), 200, "{content:?}");
+        assert_eq!(guard.login("scraper", "2"), 401, "{content:?}");
     }
     guard.replace("web.yml", with_password("2"));
     guard.wait_generation(2);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 #[test]
@@ -104,16 +104,16 @@ fn a_file_that_cannot_be_read_keeps_the_last_good_configuration() {
     fs::remove_file(guard.path("web.yml")).unwrap();
     fs::create_dir(guard.path("web.yml")).unwrap();
     guard.wait_failed_reload(1);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
     fs::remove_dir(guard.path("web.yml")).unwrap();
     guard.write("web.yml", with_password("2"));
     guard.wait_generation(2);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 /// The same broken content is not complained about again and again.
 #[test]
-fn a_broken_file_is_complained_about_once() {
+fn a_broken_file_is_logged_once() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     guard.replace("web.yml", "nonsense");
     guard.wait_failed_reload(1);

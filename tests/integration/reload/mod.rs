@@ -15,7 +15,3 @@ use crate::support::*;
 fn with_password(password: &str) -> String {
     users(&[("scraper", &quick_hash(password))])
 }
-
-fn login(guard: &Guard, password: &str) -> u16 {
-    guard.connect().get_as(("scraper", password), "/metrics").status
-}

@@ -16,7 +16,7 @@ fn status(guard: &Guard) -> Option<u16> {
 
 #[test]
 fn dropping_the_users_is_refused() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    let (guard, _tls) = guard(&guarded());
     for (count, config) in
         [TLS.to_owned(), format!("{TLS}basic_auth_users:\n"), format!("{TLS}basic_auth_users: ~\n")]
             .iter()
@@ -34,7 +34,7 @@ fn dropping_the_users_is_refused() {
 
 #[test]
 fn dropping_tls_is_refused() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    let (guard, _tls) = guard(&guarded());
     for (count, config) in [
         scraper(),
         "tls_server_config:\n".to_owned() + &scraper(),
@@ -56,7 +56,7 @@ fn dropping_tls_is_refused() {
 
 #[test]
 fn an_empty_file_is_refused() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    let (guard, _tls) = guard(&guarded());
     for (count, config) in ["", "\n", "# nothing\n", "---\n", "{}\n"].iter().enumerate() {
         guard.write("web.yml", config);
         guard.wait_failed_reload(count + 1);
@@ -65,8 +65,8 @@ fn an_empty_file_is_refused() {
 }
 
 #[test]
-fn dropping_both_needs_both_words() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+fn dropping_users_and_tls_needs_both_empty_sections() {
+    let (guard, _tls) = guard(&guarded());
     guard.replace("web.yml", "basic_auth_users: {}\n");
     guard.wait_failed_reload(1);
     assert_eq!(status(&guard), Some(401));
@@ -99,7 +99,7 @@ fn dropping_client_certificates_is_refused() {
     guard.wait_failed_reload(1);
     assert_eq!(status(&guard), None);
     // Users instead of certificates are authentication, too.
-    guard.replace("web.yml", format!("{TLS}{}", scraper()));
+    guard.replace("web.yml", guarded());
     guard.wait_generation(2);
     assert_eq!(status(&guard), Some(401));
 }
@@ -109,7 +109,7 @@ fn dropping_client_certificates_is_refused() {
 fn an_optional_client_certificate_is_no_authentication() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let builder = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls);
+    let builder = GuardBuilder::new().guarded(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
     let optional = tls_with(
         "
@@ -124,7 +124,7 @@ fn an_optional_client_certificate_is_no_authentication() {
 
 /// The start is the operator's own doing: what they write is what they get.
 #[test]
-fn a_start_without_protection_is_no_drop() {
+fn a_start_without_protection_is_allowed() {
     let guard = GuardBuilder::new().config("").start();
     guard.replace(
         "web.yml",
@@ -152,7 +152,7 @@ const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
 
 /// The word that one protection is meant to be off is none for another.
 #[test]
-fn each_protection_needs_its_own_word() {
+fn dropping_a_protection_needs_its_own_empty_section() {
     let users = scraper();
     let sans = "  client_allowed_sans: [a.example]\n";
     let cases = [
@@ -177,7 +177,7 @@ fn each_protection_needs_its_own_word() {
 }
 
 #[test]
-fn a_weaker_policy_that_is_written_out_is_meant() {
+fn a_weaker_policy_that_is_written_out_takes_effect() {
     let sans = "  client_allowed_sans: [a.example]\n";
     for (before, after) in [
         (VERIFIED_CLIENTS.to_owned(), "  client_auth_type: NoClientCert\n".to_owned()),

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::{login, with_password};
+use super::with_password;
 use crate::support::guard::RELOAD;
 use crate::support::*;
 
@@ -18,24 +18,28 @@ fn guard() -> Guard {
 }
 
 #[test]
-fn sighup_reloads() {
+fn sighup_reloads_a_file_that_changed_without_an_event() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
     guard.signal(libc::SIGHUP);
     guard.wait_generation(2);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 
     guard.write("elsewhere/web.yml", "broken: true\n");
     guard.signal(libc::SIGHUP);
     guard.wait_failed_reload(1);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 /// The content check, every 30 s, would find both changes, too.
 #[test]
 #[ignore = "a wall-clock bound"]
 fn sighup_reloads_long_before_the_content_check() {
-    assert_within(Duration::from_secs(10), "two reloads by SIGHUP", sighup_reloads);
+    assert_within(
+        Duration::from_secs(10),
+        "two reloads by SIGHUP",
+        sighup_reloads_a_file_that_changed_without_an_event,
+    );
 }
 
 #[test]
@@ -44,7 +48,7 @@ fn post_reload_reloads_and_says_how_it_went() {
     guard.write("elsewhere/web.yml", with_password("2"));
     let response = guard.reload();
     assert_eq!(response.status, 200);
-    assert_eq!(login(&guard, "2"), 200, "in force when the answer is there");
+    assert_eq!(guard.login("scraper", "2"), 200, "in force when the answer is there");
 
     guard.write(
         "elsewhere/web.yml",
@@ -59,11 +63,11 @@ fn post_reload_reloads_and_says_how_it_went() {
     assert_eq!(response.status, 500);
     assert!(response.text().contains("web.yml:2"), "{}", response.text());
     assert!(!response.text().contains("plain\n"), "{}", response.text());
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 
     guard.write("elsewhere/web.yml", with_password("3"));
     assert_eq!(guard.reload().status, 200);
-    assert_eq!(login(&guard, "3"), 200);
+    assert_eq!(guard.login("scraper", "3"), 200);
 }
 
 #[test]
@@ -98,11 +102,11 @@ fn a_request_with_a_file_that_is_still_broken_fails_again() {
 }
 
 #[test]
-fn reload_is_a_post() {
+fn a_get_of_reload_reloads_nothing() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
     assert_eq!(guard.telemetry().get("/-/reload").status, 405);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
 }
 
 /// Lifecycle is not for the network.
@@ -116,11 +120,11 @@ fn the_web_listener_reloads_nothing() {
     );
     guard.write("elsewhere/web.yml", with_password("2"));
     assert_eq!(guard.connect().request(request).status, 404);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
 }
 
 #[test]
-fn many_requests_at_once_are_all_answered() {
+fn many_requests_to_reload_are_all_answered() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
     let mut clients: Vec<Client> = (0..10).map(|_| guard.telemetry()).collect();
@@ -131,5 +135,5 @@ fn many_requests_at_once_are_all_answered() {
     for client in &mut clients {
         assert_eq!(client.response().status, 200);
     }
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::{login, with_password};
+use super::with_password;
 use crate::support::*;
 
 const CHANGES: usize = 200;
@@ -30,7 +30,7 @@ fn a_change_takes_effect_within_two_seconds_at_the_99th_percentile() {
                 }
             }
             let start = Instant::now();
-            eventually("the new password", || login(&guard, &password) == 200);
+            eventually("the new password", || guard.login("scraper", &password) == 200);
             start.elapsed()
         })
         .collect();
@@ -80,7 +80,7 @@ fn under_load(connect: impl Fn() -> Client + Sync, mut change: impl FnMut(usize)
 /// node_exporter 1.5 served 569 requests without credentials in 821 such rewrites.
 #[test]
 #[ignore = "takes about half a minute"]
-fn a_thousand_rewrites_in_place_admit_nobody_and_refuse_nobody() {
+fn a_thousand_rewrites_in_place_admit_no_stranger_and_refuse_no_user() {
     let text = scraper();
     let guard = GuardBuilder::new().config(&text).start();
     under_load(
@@ -98,7 +98,7 @@ fn a_thousand_rewrites_in_place_admit_nobody_and_refuse_nobody() {
 #[ignore = "takes about half a minute"]
 fn a_thousand_replacements_of_config_and_certificate_fail_no_request() {
     let certificates = [ServerTls::new(), ServerTls::new()];
-    let config = format!("{TLS}{}", scraper());
+    let config = guarded();
     let guard = GuardBuilder::new().config(&config).tls(&certificates[0]).start();
     let port = guard.port();
     under_load(

@@ -168,6 +168,11 @@ impl Exporter {
         Self { url, shared, wake: Box::new(wake) }
     }
 
+    /// Host and port, as a target of Prometheus.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }

@@ -9,10 +9,12 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::certificates::ServerTls;
+use super::certificates::{Identity, ServerTls};
+use super::curl::Curl;
 use super::logfmt;
 use super::process::{self, Finished, Process, command};
-use super::wire::{Client, Response};
+use super::tls::TlsClient;
+use super::wire::{Client, Response, basic, get, port};
 use super::yaml::indented;
 
 /// The name of the web configuration in the guard's directory.
@@ -80,6 +82,11 @@ pub fn users(users: &[(&str, &str)]) -> String {
     std::iter::once("basic_auth_users:\n".to_owned()).chain(lines).collect()
 }
 
+/// TLS, and [`SCRAPER`] for the only user.
+pub fn guarded() -> String {
+    TLS.to_owned() + &scraper()
+}
+
 /// One user, `scraper`, with the password `open sesame`.
 pub fn scraper() -> String {
     users(&[("scraper", &quick_hash(SCRAPER.1))])
@@ -140,9 +147,20 @@ impl GuardBuilder {
         self
     }
 
-    /// The files that [`TLS`] names.
+    /// The files that [`TLS`] names, and `ca.crt` for clients.
     pub fn tls(self, tls: &ServerTls) -> Self {
-        self.file("server.crt", tls.identity.chain_pem()).file("server.key", tls.identity.key_pem())
+        self.pair("server", &tls.identity).file("ca.crt", tls.ca.pem())
+    }
+
+    /// A certificate and its key, `NAME.crt` and `NAME.key`.
+    pub fn pair(self, name: &str, identity: &Identity) -> Self {
+        write_pair(self.dir(), name, identity);
+        self
+    }
+
+    /// The configuration of most tests: TLS, and [`SCRAPER`] for the only user.
+    pub fn guarded(self, tls: &ServerTls) -> Self {
+        self.config(guarded()).tls(tls)
     }
 
     pub fn upstream(mut self, upstream: impl Display) -> Self {
@@ -247,6 +265,38 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) {
     }
 }
 
+/// Write a certificate and its key, `NAME.crt` and `NAME.key`.
+pub fn write_pair(directory: &Path, name: &str, identity: &Identity) {
+    write(&directory.join(format!("{name}.crt")), identity.chain_pem());
+    write(&directory.join(format!("{name}.key")), identity.key_pem());
+}
+
+/// What `check` says of a web configuration.
+pub fn check(config: &str) -> Finished {
+    let builder = GuardBuilder::new().config(config);
+    run(builder.dir(), &["check", WEB_CONFIG])
+}
+
+impl Process {
+    /// Where a guard listens, by the name of the listener; waits for it.
+    #[track_caller]
+    pub fn address(&self, listener: &str) -> String {
+        let line = self.wait_stderr(listener, 1, |line| is_listener(line, listener));
+        logfmt::field(&line, "address")
+    }
+
+    #[track_caller]
+    pub fn port_of(&self, listener: &str) -> u16 {
+        port(&self.address(listener))
+    }
+
+    /// The first log line with this message, waiting for it.
+    #[track_caller]
+    pub fn wait_message(&self, message: &str) -> String {
+        self.wait_stderr(message, 1, |line| logfmt::field(line, "msg") == message)
+    }
+}
+
 /// A running guard.
 pub struct Guard {
     process: Process,
@@ -286,17 +336,6 @@ impl Guard {
         fs::rename(&beside, self.path(name)).expect("renaming");
     }
 
-    fn address(&self, listener: &str) -> String {
-        let line = self.wait_log(listener, |line| is_listener(line, listener));
-        logfmt::parse(&line)["address"].clone()
-    }
-
-    fn port_of(&self, listener: &str) -> u16 {
-        let address = self.address(listener);
-        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
-        port.unwrap_or_else(|| panic!("no port in {address}"))
-    }
-
     pub fn port(&self) -> u16 {
         self.port_of("web")
     }
@@ -306,8 +345,7 @@ impl Guard {
         let line = self.wait_log(host, |line| {
             is_listener(line, "web") && logfmt::field(line, "address").starts_with(host)
         });
-        let address = logfmt::field(&line, "address");
-        address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+        port(&logfmt::field(&line, "address"))
     }
 
     pub fn telemetry_port(&self) -> u16 {
@@ -317,6 +355,30 @@ impl Guard {
     /// A connection to the web listener without TLS.
     pub fn connect(&self) -> Client {
         Client::plain(self.port())
+    }
+
+    /// The status of a request with these credentials.
+    #[track_caller]
+    pub fn login(&self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> u16 {
+        let credentials = format!("Authorization: {}\r\n", basic(user, password));
+        self.connect().request(get("/metrics", &credentials)).status
+    }
+
+    /// The address for a client of HTTPS.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port())
+    }
+
+    /// A curl that trusts the CA that [`GuardBuilder::tls`] left.
+    pub fn curl(&self) -> Curl {
+        Curl::new().cacert(&self.path("ca.crt"))
+    }
+
+    /// What is served to any client, in DER.
+    #[track_caller]
+    pub fn certificate(&self) -> Vec<u8> {
+        let client = TlsClient::new().connect(self.port());
+        client.ssl().peer_certificate().expect("a certificate").to_der().unwrap()
     }
 
     /// A connection to the telemetry listener.

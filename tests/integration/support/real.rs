@@ -7,14 +7,15 @@ use tempfile::TempDir;
 
 use super::logfmt;
 use super::process::{Process, command, eventually};
-use super::wire::Client;
+use super::wire::{Client, port};
 use super::yaml::{indented, yaml};
 
 fn listens(line: &str) -> bool {
     logfmt::field(line, "msg") == "Listening on"
 }
 
-fn address(process: &Process) -> String {
+/// Where an exporter, or Prometheus, says that it listens; waits for it.
+pub fn address(process: &Process) -> String {
     logfmt::field(&process.wait_stderr("the address", 1, listens), "address")
 }
 
@@ -35,10 +36,6 @@ impl NodeExporter {
     pub fn url(&self) -> String {
         format!("http://{}", address(&self.process))
     }
-}
-
-fn port(address: &str) -> u16 {
-    address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
 /// A Prometheus with one scrape job.

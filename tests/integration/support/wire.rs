@@ -65,6 +65,13 @@ impl Response {
     }
 }
 
+/// The port at the end of an address.
+#[track_caller]
+pub fn port(address: &str) -> u16 {
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+    port.unwrap_or_else(|| panic!("no port in {address}"))
+}
+
 /// The value of a `Authorization: Basic` header.
 pub fn basic(user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> String {
     let pair = [user.as_ref(), b":", password.as_ref()].concat();

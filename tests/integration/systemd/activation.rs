@@ -78,8 +78,7 @@ fn systemd_socket_activate_starts_it_with_the_first_connection() {
     let dir = tempfile::tempdir().unwrap();
     guard::write(&dir.path().join("web.yml"), "");
     let exporter = Exporter::new();
-    let [high, low] = [(std::process::id() >> 8) as u8, std::process::id() as u8];
-    let addresses = [9, 10].map(|last| format!("127.{high}.{low}.{last}:9443"));
+    let addresses = [9, 10].map(|last| ports::own_address(last, 9443));
     let mut activate = process::command("systemd-socket-activate");
     for address in &addresses {
         activate.args(["-l", address]);
@@ -104,9 +103,8 @@ fn systemd_socket_activate_starts_it_with_the_first_connection() {
 fn twenty_restarts_under_load_lose_no_request() {
     let dir = tempfile::tempdir().unwrap();
     let tls = ServerTls::new();
-    guard::write(&dir.path().join("web.yml"), format!("{TLS}{}", scraper()));
-    guard::write(&dir.path().join("server.crt"), tls.identity.chain_pem());
-    guard::write(&dir.path().join("server.key"), tls.identity.key_pem());
+    guard::write(&dir.path().join("web.yml"), guarded());
+    guard::write_pair(dir.path(), "server", &tls.identity);
     let exporter = Exporter::new();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();

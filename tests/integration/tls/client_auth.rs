@@ -67,7 +67,7 @@ fn check(keys: &str, expected: impl Fn(&Clients) -> Vec<&'static str>) {
 const GOOD: [&str; 4] = ["good", "good by an intermediate", "good RSA", "good Ed25519"];
 
 #[test]
-fn no_client_cert_asks_nobody() {
+fn no_client_cert_asks_for_no_certificate() {
     check("", |clients| all_but(clients, &[]));
     check("client_auth_type: NoClientCert", |clients| all_but(clients, &[]));
 }
@@ -104,13 +104,13 @@ fn require_and_verify_client_cert_takes_a_good_one() {
 
 /// No CA given: the system's roots, which signed none of these.
 #[test]
-fn without_a_ca_the_systems_roots_count() {
+fn without_a_ca_the_roots_of_the_system_are_trusted() {
     check("client_auth_type: RequireAndVerifyClientCert", |_| Vec::new());
     check("client_auth_type: VerifyClientCertIfGiven", |_| vec!["none"]);
 }
 
 #[test]
-fn several_cas_in_one_file_all_count() {
+fn all_cas_of_one_file_are_trusted() {
     let (tls, clients) = (ServerTls::new(), Clients::new());
     let second = Authority::new("second client CA");
     let both = format!("{}# a comment\n{}", clients.ca.pem(), second.pem());
@@ -124,7 +124,7 @@ fn several_cas_in_one_file_all_count() {
 
 /// The server says which CAs it takes, so that a client with several certificates can choose.
 #[test]
-fn the_clients_are_told_which_cas_count() {
+fn the_handshake_names_the_trusted_cas() {
     let (tls, clients) = (ServerTls::new(), Clients::new());
     let guard = guard(&tls, &clients, IF_GIVEN);
     let shown = process::command("openssl")
@@ -159,8 +159,7 @@ fn http2_and_basic_auth_come_on_top_of_a_client_certificate() {
     let client = TlsClient::new().identity(&clients.ca.issue(&Leaf::client()));
     assert_eq!(client.try_get(guard.port(), "").unwrap().status, 401);
     let connected = client.alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    assert!(Http2::begin(connected).get("/metrics", &[("authorization", &authorization)]).ok);
+    assert!(Http2::begin(connected).get_as(SCRAPER, "/metrics").ok);
 }
 
 #[test]

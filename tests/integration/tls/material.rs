@@ -47,7 +47,7 @@ fn text_around_the_pem_blocks_is_skipped() {
 }
 
 #[test]
-fn key_and_certificate_may_share_a_file() {
+fn a_key_and_a_certificate_in_one_file_are_served() {
     let tls = ServerTls::new();
     let both = format!("{}{}", tls.identity.key_pem(), tls.identity.chain_pem());
     let config = yaml(
@@ -62,7 +62,7 @@ fn key_and_certificate_may_share_a_file() {
 }
 
 #[test]
-fn material_may_be_inline() {
+fn inline_certificates_and_keys_are_served() {
     let tls = ServerTls::new();
     let clients = Authority::new("client CA");
     let config = [
@@ -252,7 +252,7 @@ fn material_that_is_not_there_stops_the_start() {
 #[test]
 fn openssl_verifies_the_server() {
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new().config(TLS).tls(&tls).file("ca.crt", tls.ca.pem()).start();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
     let verified = process::command("openssl")
         .args(["s_client", "-verify_return_error", "-brief", "-CAfile"])
         .arg(guard.path("ca.crt"))

@@ -48,7 +48,7 @@ fn versions_are_those_between_min_and_max() {
 
 /// An exporter starts with it, too.
 #[test]
-fn min_above_max_starts_and_lets_nobody_in() {
+fn min_above_max_starts_and_admits_no_client() {
     const NONE: &str = "
         min_version: TLS13
         max_version: TLS12
@@ -124,7 +124,7 @@ fn the_default_suites_have_forward_secrecy_and_authentication() {
 }
 
 #[test]
-fn the_order_of_suites_is_the_servers_or_the_clients() {
+fn the_order_of_suites_is_that_of_the_server_or_the_client() {
     let tls = ServerTls::new();
     let [aes128, aes256, chacha, ..] = SUITES;
     let lines = format!("cipher_suites: [{}, {}, {}]\n", chacha.0, aes256.0, aes128.0);
@@ -200,7 +200,7 @@ fn a_single_curve_is_the_only_one() {
 }
 
 #[test]
-fn the_order_of_curves_is_the_servers() {
+fn the_order_of_curves_is_that_of_the_server() {
     let tls = ServerTls::new();
     let guard = guard(&tls, "curve_preferences: [CurveP521, CurveP384, CurveP256]", "");
     let client = TlsClient::new().groups("P-256:P-384:P-521");

@@ -8,7 +8,7 @@ fn guard(limit: &str) -> Guard {
 }
 
 #[test]
-fn a_burst_then_429() {
+fn requests_beyond_the_burst_get_429() {
     let guard = guard("interval: 1h, burst: 3");
     // Refusals and connections of others count, too.
     assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200);
@@ -36,7 +36,7 @@ fn the_bucket_fills_again() {
 }
 
 #[test]
-fn interval_0_is_off() {
+fn an_interval_of_0_turns_the_limit_off() {
     for limit in ["interval: 0, burst: 1", "interval: 0s, burst: 0", "burst: 1"] {
         let guard = guard(limit);
         let mut client = guard.connect();
@@ -47,7 +47,7 @@ fn interval_0_is_off() {
 }
 
 #[test]
-fn burst_0_refuses_everything() {
+fn a_burst_of_0_refuses_every_request() {
     let guard = guard("interval: 1s");
     let mut client = guard.connect();
     for _ in 0..3 {

@@ -13,7 +13,7 @@ const TRUST: [(&str, &str); 2] = [
 
 fn guards() -> [(Guard, ServerTls); 2] {
     [ServerTls::new(), ServerTls::with_key(KeyKind::Rsa)].map(|tls| {
-        let config = format!("{TLS}{}", scraper());
+        let config = guarded();
         (GuardBuilder::new().config(config).tls(&tls).start(), tls)
     })
 }

@@ -70,7 +70,7 @@ fn an_http2_preface_on_a_plain_port_is_refused() {
 }
 
 #[test]
-fn a_connection_that_says_nothing_is_no_news() {
+fn a_connection_that_sends_nothing_is_not_logged() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
     for _ in 0..5 {
