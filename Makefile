@@ -23,7 +23,8 @@ lint:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed: dependency check left out"; fi
 
-# Tests that take minutes; loopback only, bounded in count and time.
+# Tests that take minutes, and wall-clock bounds, which want a machine with nothing else to do;
+# loopback only, bounded in count and time.
 KUBERNETES_VALIDATE = target/kubernetes-validate
 
 stress: static

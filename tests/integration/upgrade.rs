@@ -201,7 +201,7 @@ fn a_successor_may_listen_on_more_and_on_less() {
     old.wait_stderr("both", 2, |line| line.contains("listener=web"));
     guards.listen = ["127.0.0.1:0".to_owned(), unix(&kept)].join(",");
     let mut new = guards.upgrade(old);
-    assert!(!left.exists(), "nobody listens there");
+    assert!(!left.exists(), "no guard listens there");
     assert_eq!(Client::unix(&kept).unwrap().get("/metrics").text(), PAGE);
     assert_eq!(Client::plain(new.port_of("web")).get("/metrics").text(), PAGE);
     new.signal(libc::SIGTERM);
@@ -256,7 +256,7 @@ fn a_process_of_another_user_does_not_get_the_sockets() {
     let mode = fs::metadata(guards.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
 
-    // As if the file were everybody's: another user is told from the owner by the kernel.
+    // Every user may open the file now: the kernel tells which user connects.
     fs::set_permissions(guards.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(guards.socket(), fs::Permissions::from_mode(0o666)).unwrap();
     let mut other = process::command("setpriv");

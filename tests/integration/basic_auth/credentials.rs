@@ -119,7 +119,7 @@ fn a_password_may_hold_colons_and_a_user_name_may_not() {
     assert_eq!(guard.login("a", "b:c:d"), 200);
     assert_eq!(guard.login("a:b", "c:d"), 200, "which is the same header");
     assert_eq!(guard.login("a", "b"), 401);
-    // Nobody can be the user `a:b`.
+    // The user `a:b` cannot log in.
     assert_eq!(guard.login("a:b", "c"), 401);
 }
 

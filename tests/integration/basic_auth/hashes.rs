@@ -27,7 +27,7 @@ fn hashes_of_other_programs_are_read() {
     ] {
         let guard = GuardBuilder::new().config(users(&[("user", hash)])).start();
         assert_eq!(guard.login("user", password), 200, "{password:?}");
-        assert_eq!(guard.login("user", &format!("{password}x")), 401, "{password:?}");
+        assert_eq!(guard.login("user", format!("{password}x")), 401, "{password:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::support::*;
 
 const ORPHANS: u32 = 10_000;
 
-/// Each inner subshell ends before or after its parent; either way nobody but the guard waits for
+/// Each inner subshell ends before or after its parent; either way only the guard can wait for
 /// it.
 fn script() -> String {
     format!(
@@ -14,7 +14,7 @@ fn script() -> String {
     )
 }
 
-/// Runs in a namespace of its own, where nobody else could reap.
+/// Runs in a namespace of its own, where only the guard can reap.
 const AS_PID_1: [&str; 5] = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child=KILL"];
 
 fn assert_no_zombies(guard: &Guard, parent: u32) {

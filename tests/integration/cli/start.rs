@@ -183,7 +183,7 @@ fn a_host_name_of_an_upstream_is_resolved() {
     let port = wire::port(exporter.address()).to_string();
     let upstream = format!("http://localhost:{port}");
     let guard = GuardBuilder::new().config("").upstream(upstream).start();
-    // localhost may be ::1 first, where nobody listens.
+    // localhost may be ::1 first, where no exporter listens.
     assert_eq!(guard.connect().get("/metrics").text(), PAGE);
     let guard = GuardBuilder::new().config("").upstream("http://name.invalid:9100").start();
     assert_eq!(guard.connect().get("/metrics").status, 502);

@@ -54,7 +54,7 @@ fn an_empty_configuration_is_a_plain_proxy() {
 /// Prometheus asks for gzip, and node_exporter gives it.
 #[test]
 fn an_encoded_body_passes_byte_for_byte() {
-    // No gzip at all: whoever looks inside chokes on it.
+    // No gzip at all: decoding it would fail.
     let body: Vec<u8> = (0..=255).cycle().take(70_000).collect();
     let exporter = Exporter::answering(ok("Content-Encoding: gzip\r\nVary: x\r\n", &body));
     let (guard, tls) = guarded(&exporter);
@@ -142,7 +142,7 @@ fn an_exporter_that_closes_after_each_answer_is_served() {
         assert_eq!((response.status, response.text().as_str()), (200, PAGE));
         assert!(
             !response.values("connection").contains(&"close"),
-            "the exporter's connection is no business of the scraper's"
+            "the end of the exporter's connection does not concern the scraper"
         );
     }
     assert_eq!(exporter.connections(), 3);

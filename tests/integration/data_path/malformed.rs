@@ -1,5 +1,5 @@
 //! What is malformed on the wire gets a clear 4xx or a closed connection, never reaches the
-//! exporter as something else, and costs nobody else anything.
+//! exporter as something else, and does not affect other connections.
 
 use crate::support::*;
 
@@ -84,8 +84,8 @@ fn empty_lines_before_a_request_do_not_keep_a_connection_open() {
     assert_eq!(client.head().status, 400);
 }
 
-/// The lines of a head may end in LF alone (RFC 9112 section 2.2); whoever takes that must take it
-/// throughout.
+/// The lines of a head may end in LF alone (RFC 9112 section 2.2); a parser that takes that must
+/// take it throughout.
 #[test]
 fn bare_line_feeds_do_not_smuggle_a_request() {
     let exporter = Exporter::new();
@@ -172,8 +172,7 @@ fn an_endless_header_is_cut_off() {
     assert_eq!(exporter.requests().len(), 0);
 }
 
-/// Bytes after a request's body are the next request, whoever sent them; they are never part of
-/// somebody else's.
+/// Bytes after a request's body are the next request of that connection, with its own credentials.
 #[test]
 fn a_request_after_a_body_is_a_request_of_its_own() {
     let exporter = Exporter::new();

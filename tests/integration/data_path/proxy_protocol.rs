@@ -1,4 +1,4 @@
-//! `proxy.proxy_protocol`: a load balancer says who its client is; nobody else may.
+//! `proxy.proxy_protocol`: a listed load balancer names its client; other sources cannot.
 
 use crate::support::*;
 
@@ -36,9 +36,9 @@ fn the_client_address_is_what_the_balancer_says() {
         (b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_vec(), "192.0.2.7"),
         (b"PROXY TCP6 2001:db8:0::7 ::1 1 2\r\n".to_vec(), "2001:db8::7"),
         (v2(1, 0x11, V4), "192.0.2.7"),
-        // With an annex of a type that nobody knows.
+        // With an extension of an unknown type.
         (v2(1, 0x11, &[V4, b"\xe0\x00\x02hi"].concat()), "192.0.2.7"),
-        // The balancer asks for itself, or for somebody without an address.
+        // The balancer asks for itself, or for a client without an address.
         (v2(0, 0, b""), "127.0.0.1"),
         (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
     ];

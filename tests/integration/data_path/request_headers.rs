@@ -10,15 +10,10 @@ fn plain(exporter: &Exporter, config: &str) -> Guard {
 fn credentials_never_reach_the_exporter() {
     let exporter = Exporter::new();
     let authorization = format!("authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
-    let public = yaml(
-        "
-        proxy:
-          public_paths: [/-/healthy]
-        ",
-    );
+    let public = proxy("public_paths: [/-/healthy]");
     for (config, target) in [
         (scraper(), "/metrics"),
-        // Nobody asked for them, and still they are none of the exporter's business.
+        // They were not asked for, and are not forwarded all the same.
         (String::new(), "/metrics"),
         (format!("{}{public}", scraper()), "/-/healthy"),
     ] {

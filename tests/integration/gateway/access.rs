@@ -64,7 +64,8 @@ fn each_route_has_its_own_rules() {
     assert!(exporter.requests().iter().all(|request| !request.has("authorization")));
 }
 
-/// Without a route that is open to anybody, nobody learns which routes there are.
+/// Without a route that is open to all, a client without credentials cannot find out which routes
+/// there are.
 #[test]
 fn without_credentials_every_route_answers_401() {
     let guard = gateway("- {path: /a, upstreams: ['unix:/x']}\n");
@@ -138,7 +139,7 @@ fn tokens_with_bcrypt_hashes_are_admitted() {
             assert_eq!(ask("/any", token), 401, "{token:?}");
         }
     }
-    // A hash that is taken away admits nobody, and one that stays is still known.
+    // A hash that is taken away admits no token, and one that stays still does.
     let without = config.lines().filter(|line| !line.contains("one:"));
     let without: String = without.map(|line| line.replace("[one, ", "[") + "\n").collect();
     guard.replace("web.yml", without);

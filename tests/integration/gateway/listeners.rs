@@ -1,11 +1,11 @@
-//! `proxy.listeners`: doors with a TLS of their own, and routes that are behind some of them.
+//! `proxy.listeners`: listeners with TLS settings of their own, and routes of some listeners only.
 
 use super::*;
 
 /// Any address, so that it is another one than that of the first listener.
 const SECOND: &str = "0.0.0.0:0";
 
-/// Three doors: TLS, TLS with client certificates, and a unix socket without TLS.
+/// Three listeners: TLS, TLS with client certificates, and a unix socket without TLS.
 struct Site {
     tls: ServerTls,
     second: ServerTls,
@@ -58,7 +58,8 @@ fn with_proxy(keys: &str) -> String {
     guarded() + &proxy(keys)
 }
 
-/// By each door: what it answers, `None` where it stays shut.
+/// What each listener answers, the second one without and with a client certificate; `None` where
+/// the handshake fails.
 fn statuses(guard: &Guard, site: &Site, target: &str) -> [Option<u16>; 4] {
     let authorization = authorization(SCRAPER);
     statuses_of(guard, site, &get(target, &authorization))
@@ -72,11 +73,11 @@ fn statuses_of(guard: &Guard, site: &Site, request: &str) -> [Option<u16>; 4] {
     };
     let first = over_tls(&TlsClient::new().trust(&site.tls.ca), guard.port_on("127.0.0.1"));
     let second = guard.port_on("0.0.0.0");
-    let stranger = over_tls(&TlsClient::new().trust(&site.second.ca), second);
-    let friend = over_tls(&site.client().trust(&site.second.ca), second);
+    let without = over_tls(&TlsClient::new().trust(&site.second.ca), second);
+    let with_certificate = over_tls(&site.client().trust(&site.second.ca), second);
     let local = Client::unix(&guard.path("guard.sock")).expect("a connection");
     let local = Some({ local }.request(request).status);
-    [first, stranger, friend, local]
+    [first, without, with_certificate, local]
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn one_exporter_is_served_on_several_listeners() {
     assert_eq!(statuses(&guard, &site, "/metrics"), [Some(200), None, Some(200), Some(200)]);
 }
 
-/// What one door demands another does not make good.
+/// A certificate that one listener demands does not protect a route on another.
 #[test]
 fn a_route_for_certificates_alone_is_on_listeners_that_demand_them() {
     let site = Site::new();

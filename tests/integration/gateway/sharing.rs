@@ -208,7 +208,10 @@ fn failures_are_not_kept() {
     assert_eq!(exporter.requests().len(), 3);
 
     // An answer that breaks off is no answer.
-    let broken = Exporter::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    let broken = Exporter::scripted(|_, out| {
+        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")?;
+        Ok(Next::Close)
+    });
     let guard = gateway(&route(&broken, "cache_for: 10m"));
     for _ in 0..2 {
         let mut client = guard.connect();
@@ -218,7 +221,7 @@ fn failures_are_not_kept() {
     assert_eq!(broken.requests().len(), 2);
 }
 
-/// Those who wait for an answer that somebody else does not want any more get one all the same.
+/// Clients that wait for an answer get it when the client that asked first has left.
 #[test]
 fn a_client_that_leaves_does_not_cancel_a_shared_answer() {
     let (exporter, release) = held(ok("", PAGE));
@@ -239,7 +242,7 @@ fn a_client_that_leaves_does_not_cancel_a_shared_answer() {
     });
 }
 
-/// For all routes together 64 MiB, whoever asks for what; beyond that requests are forwarded.
+/// 64 MiB for all routes and users together; beyond that requests are forwarded.
 #[test]
 fn the_memory_for_kept_answers_is_bounded() {
     let body = "x".repeat(15 * 1024 * 1024);

@@ -73,7 +73,7 @@ fn an_exporter_with_tls_is_verified_and_gets_the_certificate_of_the_guard() {
     guard.wait_generation(4);
     assert_eq!(status(&guard, "/node/metrics"), 502);
 
-    // Without its own certificate the guard is nobody.
+    // Without its own certificate the guard is refused.
     guard.replace("web.yml", config(exporter.port(), ""));
     guard.wait_generation(5);
     assert_eq!(status(&guard, "/node/metrics"), 502);

@@ -1,4 +1,4 @@
-//! Wrong passwords by the thousand: they admit nobody, and hold up nobody who knows the right one.
+//! Password guessing clients: none is admitted, and logins with a right password are not delayed.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -130,7 +130,7 @@ fn a_right_password_is_checked_before_waiting_wrong_ones() {
     assert!(answered < waiting.len() / 2, "{answered} of {} were first", waiting.len());
 }
 
-/// Different wrong passwords from one address; others, and what is remembered, are not concerned.
+/// Different wrong passwords from one address; other addresses and remembered logins do not wait.
 #[test]
 fn a_client_that_guesses_passwords_has_to_wait() {
     let exporter = Exporter::new();
@@ -145,7 +145,7 @@ fn a_client_that_guesses_passwords_has_to_wait() {
     let refused = ask(KNOWN.0, "4");
     assert_eq!(refused.status, 429);
     assert!(refused.header("retry-after").is_some_and(|seconds| ["1", "2"].contains(&seconds)));
-    // The right password of somebody who is not remembered was not looked at, either.
+    // A right password that is not remembered was not checked, either.
     assert_eq!(ask("other", "x").status, 429);
     assert_eq!(ask(KNOWN.0, KNOWN.1).status, 200, "remembered");
     let mut elsewhere = Client::plain_from([127, 0, 0, 2], guard.port());
@@ -189,9 +189,9 @@ fn remembered_credentials_cannot_be_guessed_without_waiting() {
         }
     }
     for credentials in &right {
-        assert_eq!(ask(2, credentials), 429, "a guesser");
+        assert_eq!(ask(2, credentials), 429, "guessed from there");
         assert_eq!(ask(1, credentials), 200, "it was right from there before");
-        assert_eq!(ask(3, credentials), 200, "nobody guessed from there");
+        assert_eq!(ask(3, credentials), 200, "no guess came from there");
     }
     eventually("the wait is over", || ask(2, &right[0]) == 200);
 }

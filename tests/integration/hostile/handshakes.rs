@@ -1,5 +1,5 @@
-//! Strangers that have the guard compute handshakes: one record, sent again and again, costs them
-//! nothing and the guard a signature.
+//! Clients without credentials that have the guard compute handshakes: one record, sent again and
+//! again, costs them nothing and the guard a signature.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -71,7 +71,7 @@ fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Durati
         times[times.len() / 2],
         times[times.len() - 1],
     );
-    assert!(answered > 0, "nobody attacked");
+    assert!(answered > 0, "no replay was answered");
     times
 }
 
@@ -80,7 +80,7 @@ fn scrapes_are_answered_during_replayed_handshakes() {
     scrape_beside(50, KeyKind::Ecdsa, Duration::from_secs(1));
 }
 
-/// As many as may connect from one address, almost, and keys that are dear to sign with.
+/// As many as may connect from one address, almost, and keys with which a signature is expensive.
 #[test]
 #[ignore = "takes a minute"]
 fn a_flood_of_handshakes_from_one_address_does_not_delay_others() {

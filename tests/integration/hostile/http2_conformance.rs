@@ -23,8 +23,10 @@ type Outcome = Result<(), String>;
 struct Case(&'static str, &'static str, fn(&mut Session) -> Outcome);
 
 /// Cases that come out otherwise, with the reason.
-const KNOWN_DIFFERENCES: &[(&str, &str)] =
-    &[("own/8.1/1", "the h2 crate drops pseudo-headers from trailers, so that nobody sees them")];
+const KNOWN_DIFFERENCES: &[(&str, &str)] = &[(
+    "own/8.1/1",
+    "the h2 crate drops pseudo-headers from trailers, so that no later check sees them",
+)];
 
 const EVERYBODY: [Who; 2] = [Who::Scraper, Who::Stranger];
 

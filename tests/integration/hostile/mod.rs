@@ -1,4 +1,5 @@
-//! Networks that mean no good: nobody gets in, nobody gets stuck, nothing grows.
+//! Attacks from the network: no request passes without credentials, no client is delayed, and
+//! memory, threads and descriptors do not grow.
 
 mod canonical;
 mod churn;

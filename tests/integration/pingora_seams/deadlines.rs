@@ -201,7 +201,6 @@ fn a_connection_that_waits_for_a_slow_answer_is_kept() {
     assert!(answer.ok && answer.body == PAGE.as_bytes());
 }
 
-/// Slow senders hold up nobody else.
 #[test]
 fn slow_senders_do_not_delay_others() {
     let guard = GuardBuilder::new().config(limits("header_timeout: 5s")).start();

@@ -107,7 +107,7 @@ fn the_excess_of_a_long_response_reaches_no_other_client() {
     let exporter = Exporter::scripted(|request, out| {
         let mut response = ok("", &request.target);
         if request.target == "/long" {
-            // In one piece: what comes after the connection went back to the pool nobody can tell
+            // In one piece: what comes after the connection went back to the pool cannot be told
             // from an answer.
             response.extend(ok("", "smuggled"));
         }
@@ -121,7 +121,7 @@ fn the_excess_of_a_long_response_reaches_no_other_client() {
     }
 }
 
-/// A body that goes along with a refusal, or that nobody waits for, is not the next request.
+/// The body of a request that was refused is not read as the next request.
 #[test]
 fn the_body_of_a_refused_request_is_not_a_request() {
     let exporter = Exporter::new();

@@ -167,9 +167,9 @@ fn a_connection_from_before_client_certificates_needs_a_new_handshake() {
         client.wait_close();
     }
     assert!(!http2.get("/metrics", &[]).ok);
-    let friend = ca.issue(&Leaf::client());
-    let mut friend = TlsClient::new().identity(&friend).connect(guard.port());
-    assert_eq!(friend.get("/metrics").status, 200);
+    let known = ca.issue(&Leaf::client());
+    let mut known = TlsClient::new().identity(&known).connect(guard.port());
+    assert_eq!(known.get("/metrics").status, 200);
     assert_eq!(exporter.requests().len(), 1);
 }
 

@@ -48,8 +48,8 @@ fn a_file_that_is_still_open_is_not_read() {
     assert_eq!(guard.login("scraper", "2"), 200);
 }
 
-/// Somebody asks for a reload while the file is being written: a configuration that nobody wrote is
-/// not what they asked for, even one that keeps strangers out.
+/// A reload is requested while the file is being written: half a file does not take effect, even
+/// when it would be a valid configuration with users.
 #[test]
 fn a_request_to_reload_does_not_take_half_a_file() {
     let guard = GuardBuilder::new().config(with_password("1")).telemetry().start();
@@ -139,7 +139,7 @@ fn no_prefix_admits_a_client_without_a_password() {
     }
 }
 
-/// Rewritten in place over and over, while somebody without credentials tries all the time.
+/// Rewritten in place over and over, while a client without credentials asks all the time.
 #[test]
 fn rewriting_in_place_never_admits_a_client_without_a_password() {
     const REWRITES: usize = 60;
@@ -162,7 +162,7 @@ fn rewriting_in_place_never_admits_a_client_without_a_password() {
             file.write_all(rest.as_bytes()).unwrap();
         }
         eventually("the last rewrite", || {
-            guard.login("scraper", &(REWRITES - 1).to_string()) == 200
+            guard.login("scraper", (REWRITES - 1).to_string()) == 200
         });
     });
     assert!(refused.into_inner() > 100, "hardly anybody tried");

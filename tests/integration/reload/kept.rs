@@ -79,7 +79,7 @@ fn a_broken_certificate_keeps_the_old_one() {
     assert_eq!(TlsClient::new().trust(&other.ca).try_get(guard.port(), "").unwrap().status, 200);
 }
 
-/// Half of a reload would be a configuration that nobody wrote.
+/// Half of a reload would be a configuration that is in no file.
 #[test]
 fn a_configuration_is_never_half_applied() {
     let tls = ServerTls::new();

@@ -86,8 +86,8 @@ fn dropping_users_and_tls_needs_both_empty_sections() {
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
 
-/// Client certificates are authentication as well: without them and without users nobody is asked
-/// anything.
+/// Client certificates are authentication as well: without them and without users there is no
+/// authentication.
 #[test]
 fn dropping_client_certificates_is_refused() {
     let tls = ServerTls::new();
@@ -104,7 +104,7 @@ fn dropping_client_certificates_is_refused() {
     assert_eq!(status(&guard), Some(401));
 }
 
-/// `VerifyClientCertIfGiven` lets everybody in who gives none: from users to that is to nothing.
+/// `VerifyClientCertIfGiven` admits clients without a certificate: it does not replace users.
 #[test]
 fn an_optional_client_certificate_is_no_authentication() {
     let tls = ServerTls::new();
@@ -122,7 +122,7 @@ fn an_optional_client_certificate_is_no_authentication() {
     assert_eq!(status(&guard), Some(401));
 }
 
-/// The start is the operator's own doing: what they write is what they get.
+/// At the start there is no protection to lose: the file counts as it is.
 #[test]
 fn a_start_without_protection_is_allowed() {
     let guard = GuardBuilder::new().config("").start();
@@ -150,7 +150,7 @@ fn with_certificates(lines: &str, rest: &str) -> (Guard, ServerTls) {
 
 const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
 
-/// The word that one protection is meant to be off is none for another.
+/// An empty section that turns one protection off does not turn off another.
 #[test]
 fn dropping_a_protection_needs_its_own_empty_section() {
     let users = scraper();

@@ -1,4 +1,4 @@
-//! Reloads that somebody asks for: SIGHUP and `POST /-/reload`, here for changes that raise no
+//! Reloads on request: SIGHUP and `POST /-/reload`, here for changes that raise no
 //! event of their own.
 
 use std::fs;
@@ -8,7 +8,7 @@ use super::with_password;
 use crate::support::guard::RELOAD;
 use crate::support::*;
 
-/// A guard and a second name of its configuration, whose directory nobody watches.
+/// A guard and a second name of its configuration, in a directory that is not watched.
 fn guard() -> Guard {
     let guard = GuardBuilder::new().config(with_password("1")).telemetry().start();
     fs::create_dir(guard.path("elsewhere")).unwrap();
@@ -84,7 +84,7 @@ fn a_request_without_a_change_is_no_reload() {
     assert_eq!(lines.count(), 1);
 }
 
-/// Somebody asks again about a file that is still broken, and is told again.
+/// A second request about a file that is still broken gets the same answer.
 #[test]
 fn a_request_with_a_file_that_is_still_broken_fails_again() {
     let guard = guard();
@@ -109,7 +109,7 @@ fn a_get_of_reload_reloads_nothing() {
     assert_eq!(guard.login("scraper", "1"), 200);
 }
 
-/// Lifecycle is not for the network.
+/// Only the telemetry listener takes requests to reload.
 #[test]
 fn the_web_listener_reloads_nothing() {
     let guard = guard();

@@ -46,7 +46,7 @@ struct Seen {
     good: AtomicUsize,
     refused: AtomicUsize,
     admitted_strangers: AtomicUsize,
-    failed_friends: AtomicUsize,
+    refused_users: AtomicUsize,
 }
 
 /// Ask with and without credentials, on fresh and on kept connections, until told to stop.
@@ -56,7 +56,7 @@ fn ask(stop: &load::Stop, seen: &Seen, connect: impl Fn() -> Client) {
         for client in [&mut kept, &mut connect()] {
             match client.get_as(SCRAPER, "/metrics").status {
                 200 => seen.good.fetch_add(1, Relaxed),
-                _ => seen.failed_friends.fetch_add(1, Relaxed),
+                _ => seen.refused_users.fetch_add(1, Relaxed),
             };
             match client.get("/metrics").status {
                 401 => seen.refused.fetch_add(1, Relaxed),
@@ -66,7 +66,7 @@ fn ask(stop: &load::Stop, seen: &Seen, connect: impl Fn() -> Client) {
     }
 }
 
-/// Change files while clients ask; nobody must notice.
+/// Change files while clients ask; no answer may change.
 fn under_load(connect: impl Fn() -> Client + Sync, mut change: impl FnMut(usize)) {
     let seen = Seen::default();
     let client = |_number, stop: &load::Stop| ask(stop, &seen, &connect);
@@ -74,7 +74,7 @@ fn under_load(connect: impl Fn() -> Client + Sync, mut change: impl FnMut(usize)
     println!("{} answers, {} refusals", seen.good.load(Relaxed), seen.refused.load(Relaxed));
     assert!(seen.good.load(Relaxed) > REWRITES / 10, "hardly anything was asked");
     assert_eq!(seen.admitted_strangers.load(Relaxed), 0, "strangers admitted");
-    assert_eq!(seen.failed_friends.load(Relaxed), 0, "friends refused");
+    assert_eq!(seen.refused_users.load(Relaxed), 0, "users refused");
 }
 
 /// node_exporter 1.5 served 569 requests without credentials in 821 such rewrites.

@@ -258,7 +258,7 @@ fn a_rewrite_with_the_same_content_is_no_reload() {
     assert_eq!(lines.count(), 1);
 }
 
-/// Somebody else is busy in the directory all the time.
+/// Another program opens a file of the directory all the time.
 #[test]
 fn events_beside_the_file_do_not_delay_a_change() {
     let guard = GuardBuilder::new().config(with_password("1")).file("unrelated", "").start();

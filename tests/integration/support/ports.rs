@@ -1,4 +1,4 @@
-//! Addresses where nobody answers, held so that no parallel test can get them.
+//! Addresses without a server, held so that no parallel test can get them.
 
 use std::io;
 use std::mem;
@@ -49,7 +49,7 @@ impl Refusing {
     }
 }
 
-/// An address where connecting takes for ever: its queue is full and nobody accepts.
+/// An address where connecting takes for ever: its queue is full and no connection is accepted.
 pub struct Unreachable {
     listener: TcpListener,
     _queue: Vec<TcpStream>,

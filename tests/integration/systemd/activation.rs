@@ -1,4 +1,4 @@
-//! `--web.systemd-socket`: listening on sockets that somebody else opened.
+//! `--web.systemd-socket`: listening on sockets that another process opened.
 
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};

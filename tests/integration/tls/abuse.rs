@@ -1,5 +1,5 @@
 //! Handshakes that are wrong in every way a scanner or fuzzer tries: each ends at once, with the
-//! alert that RFC 8446 or RFC 5246 wants, and costs nobody else anything.
+//! alert that RFC 8446 or RFC 5246 wants, and does not affect other connections.
 
 use openssl::ssl::SslVersion;
 
@@ -195,7 +195,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Outcome)> {
             GoesOn,
         ),
         (
-            "a protocol that nobody speaks here (RFC 7301)",
+            "a protocol that the guard does not have (RFC 7301)",
             new().with(ALPN, vec16(&vec8(b"ftp"))).record(),
             Alert(&[NO_APPLICATION_PROTOCOL]),
         ),

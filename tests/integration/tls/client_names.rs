@@ -107,7 +107,7 @@ fn names_match_exactly() {
     }
 }
 
-/// Names of a certificate that nobody vouches for open nothing.
+/// The names of a certificate count only when a trusted CA signed it.
 #[test]
 fn an_allowed_name_does_not_replace_the_ca() {
     let site = Site::new();

@@ -1,4 +1,4 @@
-//! `http_server_config.headers`: on every response, whoever made it.
+//! `http_server_config.headers`: on every response, of the exporter and of the guard.
 
 use crate::support::ports::Refusing;
 use crate::support::*;

@@ -57,7 +57,7 @@ fn nonsense_on_a_tls_port_is_closed() {
     assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
 }
 
-/// HTTP/2 without TLS is not offered: a preface on a plain port is a request nobody understands.
+/// HTTP/2 without TLS is not offered: a preface on a plain port is a malformed request.
 #[test]
 fn an_http2_preface_on_a_plain_port_is_refused() {
     let guard = GuardBuilder::new().config("").start();
