@@ -23,7 +23,8 @@ lint:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed: dependency check left out"; fi
 
-# Runs the tests that take minutes. They use loopback only and are bounded in count and time.
+# Runs the tests that take minutes, and wall-clock bounds, which want a machine with nothing else to do.
+# They use loopback only and are bounded in count and time.
 KUBERNETES_VALIDATE = target/kubernetes-validate
 
 stress: static

@@ -2,7 +2,8 @@
 //! and printed in full when the test fails.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,8 +27,20 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
     let end = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        // The one sleep that waits for anything: the interval of this poll.
         thread::sleep(POLL);
     }
+}
+
+/// Run a test against the clock. For tests that `make stress` runs, on a machine with nothing else
+/// to do.
+#[track_caller]
+pub fn assert_within(limit: Duration, name: &str, test: impl FnOnce()) {
+    let start = Instant::now();
+    test();
+    let took = start.elapsed();
+    println!("{name}: {took:.1?}");
+    assert!(took < limit, "{name} took {took:.1?}");
 }
 
 /// The lines of an output as they come.
@@ -102,8 +115,17 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn spawn(mut command: Command, cwd: &Path) -> Self {
-        command.current_dir(cwd).stdin(Stdio::null());
+    pub fn spawn(command: Command, cwd: &Path) -> Self {
+        Self::spawn_with(command, cwd, Stdio::null())
+    }
+
+    /// With an input that [`Self::type_in`] writes to.
+    pub fn spawn_interactive(command: Command, cwd: &Path) -> Self {
+        Self::spawn_with(command, cwd, Stdio::piped())
+    }
+
+    fn spawn_with(mut command: Command, cwd: &Path, stdin: Stdio) -> Self {
+        command.current_dir(cwd).stdin(stdin);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = show(&command);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
@@ -115,6 +137,17 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A program that has ended takes nothing more.
+    pub fn type_in(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("an interactive program");
+        let _ = input.write_all(text.as_bytes());
+    }
+
+    /// How many lines on stderr so far `wanted` takes.
+    pub fn count_stderr(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        self.stderr.all().iter().filter(|line| wanted(line)).count()
     }
 
     pub fn stderr(&self) -> Vec<String> {
@@ -142,10 +175,7 @@ impl Process {
     }
 
     pub fn signal(&self, signal: libc::c_int) {
-        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
-        // SAFETY: kill takes plain integers; the child is ours and not yet waited for.
-        let result = unsafe { libc::kill(id, signal) };
-        assert_eq!(result, 0, "kill: {}", std::io::Error::last_os_error());
+        kill(self.id(), signal);
     }
 
     pub fn exited(&mut self) -> Option<ExitStatus> {
@@ -158,16 +188,10 @@ impl Process {
     /// Wait for the end and all of the output.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.exited() {
-                self.stdout.wait_end();
-                self.stderr.wait_end();
-                return status;
-            }
-            assert!(Instant::now() < end, "still running after {PATIENCE:?}");
-            thread::sleep(POLL);
-        }
+        eventually("the end of the process", || self.exited().is_some());
+        self.stdout.wait_end();
+        self.stderr.wait_end();
+        self.status.expect("it has ended")
     }
 
     pub fn describe(&self) -> String {
@@ -208,7 +232,6 @@ pub struct Finished {
 impl Finished {
     /// Run `program` in `cwd` with `input` on stdin.
     pub fn run(command: &mut Command, cwd: &Path, input: &[u8]) -> Self {
-        use std::io::Write;
         command.current_dir(cwd).stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = format!("command: {}\ncwd: {}", show(command), cwd.display());
@@ -244,11 +267,34 @@ fn show(command: &Command) -> String {
     words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A command that no environment variable of the caller's reaches in surprising ways.
+/// A command that finds the same environment and the same signal dispositions whoever runs the
+/// tests: a shell that starts them in the background has SIGINT and SIGQUIT ignored, nohup(1)
+/// SIGHUP, and a program passes on what it ignores.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "NO_COLOR"] {
         command.env_remove(name);
     }
+    // SAFETY: signal(2) is async-signal-safe (signal-safety(7)), as pre_exec wants it.
+    unsafe { command.pre_exec(default_signals) };
     command
+}
+
+/// Runs in the child between fork and exec.
+fn default_signals() -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: no pointer is passed. SIGKILL, SIGSTOP and those of the C library's own cannot
+        // be changed and are never ignored.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
+}
+
+/// Send a signal to a process that is a descendant of ours and runs.
+#[track_caller]
+pub fn kill(process: u32, signal: libc::c_int) {
+    let id = libc::pid_t::try_from(process).expect("a process id");
+    // SAFETY: kill takes plain integers.
+    let result = unsafe { libc::kill(id, signal) };
+    assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
 }
