@@ -1,4 +1,4 @@
-//! Bearer tokens (RFC 6750), known by their hashes.
+//! Bearer tokens (RFC 6750). The configuration holds only their hashes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const SCHEME: &[u8] = b"bearer ";
 #[derive(Default)]
 pub struct Tokens {
     by_sha256: HashMap<[u8; 32], Sha256Token>,
-    /// Nothing tells which one a token belongs to: each is tried.
+    /// Tried one after the other: a token carries no name by which its hash could be looked up.
     bcrypt: Arc<Vec<BcryptToken>>,
 }
 
@@ -28,9 +28,9 @@ struct Sha256Token {
 
 impl Sha256Token {
     fn new(name: &str, digest: &[u8; 32], previous: Option<&Tokens>) -> Self {
-        let before = previous.and_then(|previous| previous.by_sha256.get(digest));
+        let previous = previous.and_then(|tokens| tokens.by_sha256.get(digest));
         let known_sources =
-            before.map(|sha256_token| Arc::clone(&sha256_token.known_sources)).unwrap_or_default();
+            previous.map(|token| Arc::clone(&token.known_sources)).unwrap_or_default();
         Self { name: name.to_owned(), known_sources }
     }
 }
@@ -44,11 +44,10 @@ struct BcryptToken {
 
 impl BcryptToken {
     fn new(name: &str, hash: &PasswordHash, previous: Option<&Tokens>) -> Self {
-        let mut before = previous.into_iter().flat_map(|previous| previous.bcrypt.iter());
-        let before = before.find(|bcrypt_token| {
-            bcrypt_token.name == name && bcrypt_token.hash.text() == hash.as_str()
-        });
-        before.cloned().unwrap_or_else(|| Self {
+        let mut previous = previous.into_iter().flat_map(|tokens| tokens.bcrypt.iter());
+        let unchanged =
+            previous.find(|token| token.name == name && token.hash.text() == hash.as_str());
+        unchanged.cloned().unwrap_or_else(|| Self {
             name: name.to_owned(),
             cost: hash.cost(),
             hash: Arc::new(CachedHash::new(hash)),
@@ -59,8 +58,8 @@ impl BcryptToken {
         keyed_digest(self.name.as_bytes(), self.hash.text(), token)
     }
 
-    fn remembers(&self, token: &[u8]) -> bool {
-        self.hash.remembers(&self.digest(token))
+    fn is_cached(&self, token: &[u8]) -> bool {
+        self.hash.is_cached(&self.digest(token))
     }
 
     fn verify(&self, token: &[u8]) -> bool {
@@ -75,7 +74,8 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Those whose hash did not change need not be checked anew.
+    /// Builds the tokens of a configuration. A token whose hash is the same in `previous` keeps its
+    /// cached result and its known sources, so it is not checked anew.
     pub fn new(tokens: &[Token], previous: Option<&Self>) -> Self {
         let mut by_sha256 = HashMap::new();
         let mut bcrypt = Vec::new();
@@ -95,15 +95,20 @@ impl Tokens {
         self.by_sha256.is_empty() && self.bcrypt.is_empty()
     }
 
-    /// What stands behind the scheme; `None` for another scheme.
+    /// Returns the token of an `Authorization` field; `None` for another scheme.
     pub fn read(header: &[u8]) -> Option<&[u8]> {
         let (scheme, token) = header.split_at_checked(SCHEME.len())?;
-        // RFC 6750 section 2.1: it has at least one character.
+        // RFC 6750 section 2.1: a token has at least one character.
         (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
     }
 
-    /// The name of the token. Found by a hash, so that time tells nothing of other tokens; a wrong
-    /// one counts among the failures of its sender.
+    /// Returns the name of the token. The lookup is by hash, so its time reveals nothing about
+    /// other tokens. A wrong token counts as a failure of its client network.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refusal::WrongCredentials`] for an unknown token, or the reason why the token
+    /// cannot be checked now.
     pub async fn check(
         &self,
         token: &[u8],
@@ -111,29 +116,28 @@ impl Tokens {
         origin: Origin,
     ) -> Result<&str, Refusal> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let sha256_token = self
-            .by_sha256
-            .get(&digest)
-            .map(|sha256_token| (&*sha256_token.name, &*sha256_token.known_sources));
-        if let Some((name, known_sources)) = sha256_token.or_else(|| self.remembered(token)) {
+        let sha256_token =
+            self.by_sha256.get(&digest).map(|token| (&*token.name, &*token.known_sources));
+        if let Some((name, known_sources)) = sha256_token.or_else(|| self.find_cached(token)) {
             return verifier.admit(origin, known_sources).map(|()| name);
         }
-        let bcrypt_token = Arc::clone(&self.bcrypt);
+        let candidates = Arc::clone(&self.bcrypt);
         let unchecked = zeroize::Zeroizing::new(token.to_vec());
         let task = move || {
-            // Beyond that, two tokens that begin alike would be one.
+            // Longer tokens are refused, since bcrypt reads only their first 72 bytes.
             unchecked.len() <= BCRYPT_READS
-                && bcrypt_token.iter().any(|bcrypt_token| bcrypt_token.verify(&unchecked))
+                && candidates.iter().any(|candidate| candidate.verify(&unchecked))
         };
+        // The cache says which token has matched; the result says only that one has.
         let _ = verifier.verify(digest, origin, task).await?;
-        let (name, known_sources) = self.remembered(token).ok_or(Refusal::WrongCredentials)?;
+        let (name, known_sources) = self.find_cached(token).ok_or(Refusal::WrongCredentials)?;
         known_sources.add(origin.source);
         Ok(name)
     }
 
-    /// Of those with bcrypt hashes, when it was right before.
-    fn remembered(&self, token: &[u8]) -> Option<(&str, &KnownSources)> {
-        let bcrypt_token = self.bcrypt.iter().find(|bcrypt_token| bcrypt_token.remembers(token))?;
-        Some((&bcrypt_token.name, &bcrypt_token.hash.known_sources))
+    /// Finds a token with a bcrypt hash that was right before.
+    fn find_cached(&self, token: &[u8]) -> Option<(&str, &KnownSources)> {
+        let cached = self.bcrypt.iter().find(|candidate| candidate.is_cached(token))?;
+        Some((&cached.name, &cached.hash.known_sources))
     }
 }

@@ -1,8 +1,8 @@
-//! The login throttle: wrong credentials by client network.
+//! The login throttle: a wait for client networks that send wrong credentials.
 //!
 //! A network that sends wrong credentials again and again has to wait, and one that has sent any is
-//! served after those that have not. Credentials that are remembered from where they were right before
-//! do not come here, so that the scraper is not locked out by a password guesser behind its address.
+//! served after those that have not. Cached credentials from a known source skip the throttle, so
+//! that a scraper is not locked out by clients behind its address that guess passwords.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use crate::config::ClientNetwork;
 /// Networks remembered; beyond it the one that failed longest ago is forgotten.
 const MAX_NETWORKS: usize = 4096;
 
-/// Different credentials of one network that may wait for bcrypt at a time.
+/// Attempts of one network, each with other credentials, that may wait for bcrypt at a time.
 const MAX_PENDING: u32 = 4;
 
-/// The same for a network that has to wait between two attempts.
+/// Attempts that may wait for bcrypt at a time from a network beyond its allowed failures.
 const MAX_PENDING_WHEN_THROTTLED: u32 = 1;
 
 /// The first wait after too many failures; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait: a scraper whose password was mended comes back within a few scrapes.
+/// The longest wait. A scraper whose password was corrected is served again within a few scrapes.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// A network that has not failed for this long starts anew.
+/// How long after its last failure the failures of a network are forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long after a failure a network is served after the others.
 const SUSPECT_FOR: Duration = Duration::from_secs(15 * 60);
@@ -138,7 +138,7 @@ impl LoginThrottle {
     ///
     /// # Errors
     ///
-    /// As [`Self::begin`].
+    /// Returns the same errors as [`Self::begin`].
     pub fn may_begin(&self, network: ClientNetwork, max_failures: u32) -> Result<(), Refusal> {
         let mut records = self.0.lock();
         let Some(record) = records.peek_mut(&network) else { return Ok(()) };

@@ -14,9 +14,9 @@ use crate::tls::material::ServerMaterial;
 use crate::tls::{Acceptor, AcceptorError, ClientVerifier, Expiry};
 
 impl Snapshot {
-    /// Builds a snapshot; `upstream` is where the default route leads. The passwords that `previous`
-    /// knows to be right, what is left of its rate limit, and its connections to exporters live on, as
-    /// far as the new configuration has them.
+    /// Builds a snapshot; `upstream` is where the default route leads. The passwords that
+    /// `previous` knows to be right, what is left of its rate limit, and its connections to
+    /// exporters live on, as far as the new configuration has them.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
-//! TLS of one snapshot: key material, the acceptor, and the names in client certificates.
+//! The TLS of one snapshot: key material, the acceptor, and the names in client certificates.
 //!
-//! Every reload makes a new [`Acceptor`]: fresh ticket keys, so that a session from before cannot
+//! Every reload makes a new [`Acceptor`] with new ticket keys, so that an earlier session cannot
 //! resume under rules that have changed since.
 
 mod acceptor;
