@@ -100,7 +100,7 @@ fn a_handshake_that_has_begun_is_finished_and_its_request_answered() {
     // The first bytes have to be there.
     std::thread::sleep(Duration::from_millis(200));
     guard.process().signal(libc::SIGTERM);
-    guard.wait_log("the drain", |line| line.contains("Stopping, finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("Stopping, finishing running requests"));
     std::thread::sleep(Duration::from_millis(500));
     far.write_all(&hello[10..length]).unwrap();
     let (mut from_far, mut to_near) = (far.try_clone().unwrap(), near.try_clone().unwrap());
@@ -206,7 +206,7 @@ fn sigterm_lets_a_slow_http2_client_have_the_rest() {
         read(&mut client);
     }
     guard.signal(libc::SIGTERM);
-    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("finishing running requests"));
     // Four times what an idle connection has after GOAWAY.
     std::thread::sleep(Duration::from_secs(1));
     while read(&mut client) < PAGE_LEN {}

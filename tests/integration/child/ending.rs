@@ -60,7 +60,7 @@ fn a_command_that_cannot_run_is_126_or_127() {
     for (command, code) in [("/nonexistent/exporter", 127), ("/etc/passwd", 126), ("", 127)] {
         let finished = GuardBuilder::new().config("").child(&[command]).fail_to_start();
         assert_eq!(finished.code, Some(code), "{finished}");
-        assert!(finished.stderr.contains("Cannot start the exporter"), "{finished}");
+        assert!(finished.stderr.contains("Failed to start the exporter"), "{finished}");
     }
 }
 
@@ -137,7 +137,7 @@ fn sigterm_keeps_the_exporter_until_requests_are_done() {
     client.send(get("/metrics", ""));
     assert_eq!(client.head().status, 200);
     guard.signal(libc::SIGTERM);
-    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("finishing running requests"));
     assert!(procfs::runs(child_of(&guard)), "the child was ended before the request");
     go.send(()).unwrap();
     go.send(()).unwrap();
@@ -164,7 +164,7 @@ fn a_second_signal_makes_haste() {
         .start();
     guard.wait_stdout("the trap", |line| line == "ready");
     guard.signal(libc::SIGTERM);
-    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("finishing running requests"));
     // The first of these may still fall into the drain.
     eventually("the end", || {
         if guard.process().exited().is_none() {
