@@ -7,10 +7,10 @@ use pingora::http::RequestHeader;
 const CLIENT: &str = "192.0.2.1:50000";
 const UPSTREAM: &str = "127.0.0.1:9100";
 
-/// What a client says in a request about itself never reaches the exporter; what the guard says
-/// does, once, and so does everything else.
+/// Checks the request fields that reach the exporter: none that a client sends about itself, those
+/// that the guard sets, once each, and all others unchanged.
 pub fn forwarded(sent: &[u8]) {
-    // The engine gets nothing else.
+    // The engine only gets complete heads.
     if !matches!(request_head::find(sent, 0), Head::Complete { .. }) {
         return;
     }
@@ -52,13 +52,13 @@ fn check(original: &RequestHeader, sent: &RequestHeader, client: Option<SocketAd
     assert_eq!(all("x-forwarded-proto"), [if tls { &b"https"[..] } else { b"http" }]);
     assert_eq!(all("x-forwarded-host"), all("host"));
 
-    let is_ours = |name: &str| {
+    let is_set_by_guard = |name: &str| {
         let claims = ["authorization", "forwarded", "x-real-ip", "x-forwarded-port"];
         claims.contains(&name)
             || ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(&name)
     };
     let others = |request: &RequestHeader| -> Vec<(String, Vec<u8>)> {
-        let fields = request.headers.iter().filter(|(name, _)| !is_ours(name.as_str()));
+        let fields = request.headers.iter().filter(|(name, _)| !is_set_by_guard(name.as_str()));
         let mut fields: Vec<_> = fields
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
             .collect();

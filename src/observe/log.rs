@@ -1,7 +1,8 @@
-//! Log lines on stderr in the shape of Prometheus's programs: logfmt or JSON, time first.
+//! Log lines on stderr in the formats of Prometheus's programs, logfmt and JSON, with the time
+//! first.
 //!
-//! Only this program's own tracing events are written. What libraries say through the `log` crate
-//! goes nowhere, at any level: pingora's debug lines quote request heads, credentials included.
+//! Only the tracing events of this program are written. The messages of libraries through the `log`
+//! crate are dropped at every level: pingora's debug messages quote request heads with credentials.
 
 use std::fmt::{self, Write as _};
 
@@ -16,34 +17,42 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::log_queue;
 
+/// RFC 3339 in UTC, with milliseconds.
 const TIME: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// A line's text for a field whose value says nothing.
-const NOTHING: &str = "0";
+/// The value of the field `suppressed` when no line was left out.
+const NONE_SUPPRESSED: &str = "0";
 
 /// The least severe level that is written (`--log.level`).
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
+    /// The most detailed messages
     Trace,
+    /// Details for debugging
     Debug,
+    /// Events of normal operation
     Info,
+    /// Problems that the guard copes with
     Warn,
+    /// Failures
     Error,
 }
 
-/// The shape of a log line (`--log.format`).
+/// The format of a log line (`--log.format`).
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// KEY=VALUE pairs
     Logfmt,
+    /// One JSON object per line
     Json,
 }
 
-/// Start logging for the rest of the process.
+/// Starts logging, for the rest of the process.
 pub fn init(level: LogLevel, format: LogFormat) {
     let layer = Lines { format }.with_filter(filter(level));
     let subscriber = tracing_subscriber::registry().with(layer);
-    // Already set only when tests of this crate share a process; then the first one stays.
+    // A subscriber is already set only in tests of this crate, which share a process; it stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -87,7 +96,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 
 enum FieldValue {
     Text(String),
-    /// Numbers and booleans: bare in JSON.
+    /// A number or boolean, without quotes in JSON.
     Bare(String),
 }
 
@@ -101,8 +110,8 @@ impl Fields {
     fn push(&mut self, field: &Field, value: FieldValue) {
         match (field.name(), value) {
             ("message", FieldValue::Text(text)) => self.message = text,
-            // Lines left out before this one: worth a word only when there were any.
-            ("suppressed", FieldValue::Bare(count)) if count == NOTHING => {}
+            // The number of lines left out before this one is written only if there were any.
+            ("suppressed", FieldValue::Bare(count)) if count == NONE_SUPPRESSED => {}
             (name, value) => self.pairs.push((name, value)),
         }
     }
@@ -145,7 +154,8 @@ fn logfmt(pairs: &[(&'static str, FieldValue)]) -> String {
     line
 }
 
-/// Nothing a client sends may look like a field or a line of its own.
+/// Returns whether a value needs quotes, without which text from a client could look like another
+/// field or line.
 fn needs_quotes(text: &str) -> bool {
     text.is_empty()
         || text
@@ -181,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn logfmt_quotes_what_could_be_mistaken() {
+    fn logfmt_quotes_text_that_could_look_like_a_field() {
         assert_eq!(logfmt(&pairs()), "msg=\"a \\\"b\\\"\\nlevel=ERROR\" plain=x n=1\n");
     }
 
     #[test]
-    fn json_is_json() {
+    fn json_lines_are_valid_json() {
         let parsed: serde_json::Value = serde_json::from_str(&json(&pairs())).unwrap();
         assert_eq!(parsed["msg"], "a \"b\"\nlevel=ERROR");
         assert_eq!(parsed["n"], 1);

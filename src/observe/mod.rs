@@ -1,5 +1,5 @@
-//! What the guard says about itself: log lines and metrics. Written to from everywhere, reads
-//! nothing back.
+//! Observability: log lines and metrics of the guard itself. Every module writes them, and the
+//! guard makes no decision by them.
 
 mod log;
 mod log_queue;

@@ -1,4 +1,5 @@
-//! No core dump, no debugger, no /proc/PID/mem: secrets stay in this process.
+//! Protection of the memory of this process, which has secrets, from core dumps, debuggers and
+//! /proc/PID/mem.
 
 use std::io;
 
@@ -6,9 +7,11 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
 
-/// Makes this process not dumpable (PR_SET_DUMPABLE in prctl(2)): no core file, not even through a
-/// core_pattern that pipes, and no ptrace by other processes of the same user. A child is as it would
-/// be without the guard.
+/// Makes this process not dumpable (PR_SET_DUMPABLE in prctl(2)).
+///
+/// It then writes no core file, not even through a core_pattern that pipes, and other processes of
+/// the same user cannot ptrace it. A child process is not affected: exec makes it dumpable again,
+/// and [`super::limits`] restores its limit.
 ///
 /// # Errors
 ///

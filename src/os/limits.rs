@@ -1,4 +1,5 @@
-//! Resource limits (setrlimit(2)): those that this process was given, for the child to have again.
+//! Resource limits (setrlimit(2)): those that the guard has inherited, which its child gets
+//! unchanged.
 
 use std::io;
 
@@ -12,13 +13,13 @@ pub struct InheritedLimits {
 }
 
 impl InheritedLimits {
-    /// Reads the limits. To be called before any of them is changed.
+    /// Reads the limits. Must be called before any of them is changed.
     pub fn read() -> Self {
         Self { open_files: getrlimit(Resource::Nofile), core_size: getrlimit(Resource::Core) }
     }
 
-    /// Makes the limits this process's own again. Makes system calls alone, so that it may be called
-    /// between fork and exec.
+    /// Sets the limits of this process back to these. Makes only system calls, so that it may be
+    /// called between fork and exec.
     ///
     /// # Errors
     ///

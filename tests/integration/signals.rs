@@ -28,7 +28,7 @@ fn begin(guard: &Guard) -> Client {
 }
 
 fn wait_drain(guard: &Guard) {
-    guard.wait_log("the drain", |line| line.contains("Stopping, finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("Stopping, finishing running requests"));
 }
 
 /// The exit code; waits for the end, which does not come for a guard that waits for its clients.

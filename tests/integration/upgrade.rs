@@ -218,7 +218,9 @@ fn a_successor_that_cannot_start_changes_nothing() {
     guards.write("web.yml", "tls_server_config: {cert_file: absent.crt}");
     guards.fail(&["--upgrade"]).expect_code(1);
     guards.write("web.yml", config);
-    old.wait_stderr("that it goes on", 1, |line| line.contains("No successor: serving on"));
+    old.wait_stderr("that it goes on", 1, |line| {
+        line.contains("Failed to hand over to a successor")
+    });
     assert_eq!(scrape(port), PAGE);
     let new = guards.upgrade(old);
     assert_eq!(scrape(port), PAGE);
@@ -237,7 +239,7 @@ fn the_first_guard_finishes_the_requests_that_it_has_begun() {
     client.send(get("/metrics", &authorization(SCRAPER)));
     eventually("the exporter is asked", || guards.exporter.requests().len() == 1);
     let new = guards.start(&["--upgrade"]);
-    old.wait_stderr("that it stops", 1, |line| line.contains("finishing what runs"));
+    old.wait_stderr("that it stops", 1, |line| line.contains("finishing running requests"));
     release.send(()).unwrap();
     assert_eq!(client.response().text(), PAGE);
     assert_eq!(old.wait_exit().code(), Some(0));

@@ -60,7 +60,7 @@ fn a_command_that_cannot_run_exits_with_126_or_127() {
     for (command, code) in [("/nonexistent/exporter", 127), ("/etc/passwd", 126), ("", 127)] {
         let finished = GuardBuilder::new().config("").child(&[command]).fail_to_start();
         assert_eq!(finished.code, Some(code), "{finished}");
-        assert!(finished.stderr.contains("Cannot start the exporter"), "{finished}");
+        assert!(finished.stderr.contains("Failed to start the exporter"), "{finished}");
     }
 }
 
@@ -127,7 +127,7 @@ fn sigterm_keeps_the_exporter_until_requests_are_done() {
     client.send(get("/metrics", ""));
     assert_eq!(client.head().status, 200);
     guard.signal(libc::SIGTERM);
-    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("finishing running requests"));
     assert!(procfs::runs(child_of(&guard)), "the child was ended before the request");
     go.send(()).unwrap();
     go.send(()).unwrap();
@@ -149,7 +149,7 @@ fn a_child_that_ignores_sigterm_is_killed_within_the_grace_period() {
 fn a_second_signal_kills_the_child_at_once() {
     let mut guard = trapping("", "TERM");
     guard.signal(libc::SIGTERM);
-    guard.wait_log("the drain", |line| line.contains("finishing what runs"));
+    guard.wait_log("the drain", |line| line.contains("finishing running requests"));
     // The first of these may still fall into the drain.
     eventually("the end", || {
         if guard.process().exited().is_none() {

@@ -26,7 +26,7 @@ const NETWORK_THREADS: [&str; 3] = ["tokio", "handshake", "bcrypt"];
 #[test]
 fn every_thread_is_without_privileges() {
     let guard = GuardBuilder::new().config(scraper()).telemetry().start();
-    guard.wait_message("Sandbox");
+    guard.wait_message("Entered the sandbox");
     // Starts the threads that check passwords.
     assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200);
     let names = procfs::thread_names(guard.id());
