@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use exporter_guard::connection::request_head::{self, Head};
+use exporter_guard::proxy::claims::is_claim;
 use exporter_guard::proxy::headers;
 use pingora::http::RequestHeader;
 
@@ -43,7 +44,7 @@ fn check(original: &RequestHeader, sent: &RequestHeader, client: Option<SocketAd
         sent.headers.get_all(name).iter().map(|value| value.as_bytes()).collect()
     };
     assert!(all("authorization").is_empty());
-    for name in ["forwarded", "x-real-ip", "x-forwarded-port"] {
+    for name in ["forwarded", "x-real-ip", "x-forwarded-port", "x-remote-user", "x_forwarded_for"] {
         assert!(all(name).is_empty(), "{name}");
     }
     let address = client.map(|client| client.ip().to_string());
@@ -52,13 +53,9 @@ fn check(original: &RequestHeader, sent: &RequestHeader, client: Option<SocketAd
     assert_eq!(all("x-forwarded-proto"), [if tls { &b"https"[..] } else { b"http" }]);
     assert_eq!(all("x-forwarded-host"), all("host"));
 
-    let is_set_by_guard = |name: &str| {
-        let claims = ["authorization", "forwarded", "x-real-ip", "x-forwarded-port"];
-        claims.contains(&name)
-            || ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(&name)
-    };
+    let is_removed = |name: &str| name == "authorization" || is_claim(name);
     let others = |request: &RequestHeader| -> Vec<(String, Vec<u8>)> {
-        let fields = request.headers.iter().filter(|(name, _)| !is_set_by_guard(name.as_str()));
+        let fields = request.headers.iter().filter(|(name, _)| !is_removed(name.as_str()));
         let mut fields: Vec<_> = fields
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
             .collect();

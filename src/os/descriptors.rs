@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use super::limits::{self, Limit, OPEN_FILES};
 
 /// Descriptors that are kept for files that are loaded, listeners, timers and the log.
 const RESERVED: u64 = 32;
@@ -17,15 +17,14 @@ const PER_CONNECTION: u64 = 2;
 ///
 /// Returns the error of setrlimit(2).
 pub fn raise_limit() -> io::Result<()> {
-    let given = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: given.maximum, ..given })?;
-    Ok(())
+    let given = limits::get(OPEN_FILES)?;
+    limits::set(OPEN_FILES, &Limit { rlim_cur: given.rlim_max, ..given })
 }
 
 /// Returns the number of connections that there are descriptors for; at least 1.
 pub fn connections() -> usize {
-    // `None` is RLIM_INFINITY.
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Unknown is taken for no limit.
+    let limit = limits::get(OPEN_FILES).map_or(u64::MAX, |limit| limit.rlim_cur);
     let connections = limit.saturating_sub(RESERVED) / PER_CONNECTION;
     usize::try_from(connections).unwrap_or(usize::MAX).max(1)
 }

@@ -3,9 +3,9 @@
 
 use std::io;
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use super::limits::{self, CORE_SIZE, Limit};
 
 /// Makes this process not dumpable (PR_SET_DUMPABLE in prctl(2)).
 ///
@@ -18,6 +18,6 @@ use rustix::process::{
 /// Returns the error of prctl(2) or setrlimit(2).
 pub fn forbid() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), ..getrlimit(Resource::Core) })?;
-    Ok(())
+    let given = limits::get(CORE_SIZE)?;
+    limits::set(CORE_SIZE, &Limit { rlim_cur: 0, ..given })
 }

@@ -16,6 +16,8 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
+use super::seccomp;
+
 /// The version of Landlock whose rights are used: files (Linux 5.13), TCP ports (6.7), signals
 /// (6.12).
 const LANDLOCK_ABI: ABI = ABI::V6;
@@ -107,18 +109,38 @@ impl Landlock {
     }
 }
 
-/// Enters the first layer, with this thread and those that it starts from now on.
-///
-/// # Errors
-///
-/// Returns an error when the thread cannot give up new privileges or capabilities.
-pub fn enter(policy: &SandboxPolicy) -> io::Result<Landlock> {
-    rustix::thread::set_no_new_privs(true)?;
+/// The extent to which the sandbox of the process holds.
+#[derive(Debug)]
+pub struct Enforcement {
+    /// The rules for files and the network.
+    pub landlock: Landlock,
+    /// The parts that the kernel, or the rules of a container, refused.
+    pub refused: Vec<String>,
+}
+
+impl Enforcement {
+    /// Returns whether every part of the sandbox holds.
+    pub fn is_full(&self) -> bool {
+        self.landlock == Landlock::Enforced && self.refused.is_empty()
+    }
+}
+
+/// Enters the first layer, with this thread and those that it starts from now on. A part that the
+/// kernel or a container refuses is left out: a guard without it is better than none.
+pub fn enter(policy: &SandboxPolicy) -> Enforcement {
+    let mut refused = Vec::new();
+    let mut note = |part: &str, result: io::Result<()>| {
+        refused.extend(result.err().map(|error| format!("{part}: {error}")));
+    };
+    let no_new_privs = rustix::thread::set_no_new_privs(true);
+    note("no_new_privs", no_new_privs.map_err(io::Error::from));
     // Root in a container may be configured with files of other users, which must stay readable for
     // a reload.
-    keep_capabilities(&[Capability::CAP_DAC_READ_SEARCH])?;
+    note("capabilities", keep_capabilities(&[Capability::CAP_DAC_READ_SEARCH]));
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
-    Ok(restrict_if_possible(policy, &[(PathBuf::from("/"), read)]))
+    let landlock = restrict_if_possible(policy, &[(PathBuf::from("/"), read)]);
+    note("seccomp", seccomp::enter());
+    Enforcement { landlock, refused }
 }
 
 /// Enters the second layer, with a thread that talks to the network.
@@ -148,6 +170,17 @@ fn restrict_if_possible(
     })
 }
 
+/// Returns what a thread may not reach outside of its sandbox: processes by signals, and abstract unix
+/// sockets, which have no file that a rule could name. A service manager that listens on one is told
+/// of the readiness all the same.
+fn scopes() -> BitFlags<Scope> {
+    let notify = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    match notify.as_encoded_bytes().starts_with(b"@") {
+        true => Scope::Signal.into(),
+        false => Scope::Signal | Scope::AbstractUnixSocket,
+    }
+}
+
 fn restrict(
     policy: &SandboxPolicy,
     readable: &[(PathBuf, BitFlags<AccessFs>)],
@@ -160,7 +193,7 @@ fn restrict(
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK_ABI))?
         .handle_access(network)?
-        .scope(Scope::Signal)?
+        .scope(scopes())?
         .create()?;
     let removable = policy
         .socket_directories

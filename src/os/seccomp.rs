@@ -174,7 +174,7 @@ fn forbidden_sockets() -> io::Result<Vec<SeccompRule>> {
         let mut conditions = not(protocol, &PROTOCOLS)?;
         conditions.push(is(family, SeccompCmpOp::Eq, ip)?);
         rules.push(rule(conditions)?);
-        for other in [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET, libc::SOCK_PACKET] {
+        for other in [libc::SOCK_RAW, libc::SOCK_RDM, libc::SOCK_SEQPACKET] {
             let is_other = is(kind, SeccompCmpOp::MaskedEq(TYPE_MASK), other)?;
             rules.push(rule(vec![is(family, SeccompCmpOp::Eq, ip)?, is_other])?);
         }

@@ -7,13 +7,14 @@
 use std::net::SocketAddr;
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Error;
 
+use super::claims::is_claim;
 use super::error;
 use super::refusal::Refusal;
 use crate::snapshot::Snapshot;
@@ -21,17 +22,6 @@ use crate::snapshot::Snapshot;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// The fields in which a request says who its client is. They are removed: nothing in front of the
-/// guard is trusted to set them.
-const CLIENT_CLAIMS: [HeaderName; 6] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-    FORWARDED,
-];
 
 /// Hop-by-hop response fields that pingora forwards.
 const HOP_BY_HOP_RESPONSE: [HeaderName; 3] =
@@ -56,9 +46,7 @@ pub fn forward(
         request.set_uri(request.uri.clone());
     }
     request.remove_header(&AUTHORIZATION);
-    for name in &CLIENT_CLAIMS {
-        request.remove_header(name);
-    }
+    remove_fields(request, |name| is_claim(name.as_str()));
     if let Some(address) = client {
         request.insert_header(X_FORWARDED_FOR, address.ip().to_canonical().to_string())?;
     }
@@ -76,15 +64,23 @@ pub fn forward(
 /// Removes all fields but `Host` and `names` from a request whose answer is shared: the answer may
 /// depend only on what the requests have in common.
 pub fn keep(request: &mut RequestHeader, names: &[HeaderName]) {
-    let removed: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| **name != HOST && !names.contains(name))
-        .cloned()
-        .collect();
+    remove_fields(request, |name| *name != HOST && !names.contains(name));
+}
+
+fn remove_fields(request: &mut RequestHeader, is_removed: impl Fn(&HeaderName) -> bool) {
+    let removed: Vec<HeaderName> =
+        request.headers.keys().filter(|name| is_removed(name)).cloned().collect();
     for name in removed {
         request.remove_header(&name);
     }
+}
+
+/// Returns whether a request names this field in `Connection`, so that it is not forwarded
+/// (RFC 9110 section 7.6.1).
+pub fn is_hop_by_hop(request: &RequestHeader, name: &HeaderName) -> bool {
+    let options = request.headers.get_all(CONNECTION).iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 /// Replaces the path of a request by `inside(path)`, the one that the exporter knows. The query

@@ -4,6 +4,7 @@
 //! upstream. This is the only module that implements pingora's proxy trait.
 
 mod authorize;
+pub mod claims;
 mod coalesce;
 mod engine;
 mod error;
@@ -30,7 +31,7 @@ use crate::snapshot::{Current, Snapshot};
 use crate::upstream::{Choice, Endpoint, Timeouts};
 use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
-use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup};
+use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
 
@@ -103,9 +104,12 @@ impl Guard {
         }
         let request = session.req_header();
         let snapshot = &context.snapshot;
-        let Some(key) = Key::of(request, route.name(), snapshot.generation, audience) else {
-            return Ok(false);
+        let scope = Scope {
+            generation: snapshot.generation,
+            route: route.name().to_owned(),
+            is_tls: context.peer.tls.is_some(),
         };
+        let Some(key) = Key::of(request, scope, audience) else { return Ok(false) };
         let timeout = Timeouts::of(snapshot.limits(), request).response;
         match self.coalescer.lookup(key, sharing, timeout, &self.metrics).await {
             Some(Lookup::Fill(fill)) => {
@@ -260,8 +264,10 @@ impl ProxyHttp for Guard {
             headers::keep(request, &KEYED);
         }
         let peer = &context.peer;
+        // An answer that others get must not depend on the address of one client.
+        let address = peer.address.filter(|_| context.fill.is_none());
         let original = session.req_header();
-        headers::forward(request, original, peer.address, peer.tls.is_some(), authority)
+        headers::forward(request, original, address, peer.tls.is_some(), authority)
     }
 
     async fn request_body_filter(

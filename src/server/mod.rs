@@ -57,9 +57,6 @@ pub struct Plan {
 /// A reason why a guard cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The limit of open files cannot be raised.
-    #[error("cannot raise the limit of open files: {0}")]
-    Descriptors(#[source] io::Error),
     /// A thread cannot be started.
     #[error(transparent)]
     Threads(#[from] StartError),
@@ -81,7 +78,9 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     // pingora's timers run on tokio's timer wheel, since its own timer thread wakes 100 times a
     // second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
-    descriptors::raise_limit().map_err(ServerError::Descriptors)?;
+    if let Err(error) = descriptors::raise_limit() {
+        tracing::warn!(err = %error, "Failed to raise the limit of open files");
+    }
     let metrics = Arc::new(Metrics::default());
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);

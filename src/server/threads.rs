@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::connection::HandshakePool;
 use crate::observe::{self, Metrics};
 use crate::os::priorities::lower_priority;
-use crate::os::sandbox::{self, Landlock, SandboxPolicy};
+use crate::os::sandbox::{self, SandboxPolicy};
 use crate::snapshot::Current;
 use crate::snapshot::reload::{Initial, Reloader};
 
@@ -43,9 +43,6 @@ pub struct Start {
 /// A reason why a thread cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The sandbox of the process cannot be entered.
-    #[error("cannot enter the sandbox: {0}")]
-    Sandbox(#[source] io::Error),
     /// The operating system refuses a thread.
     #[error("cannot start {what}: {cause}")]
     Thread {
@@ -78,7 +75,7 @@ impl Start {
 
     fn start_from_this_thread(self) -> Result<Threads, StartError> {
         let Self { initial, current, metrics, sandbox, .. } = self;
-        enter_process_sandbox(sandbox.as_ref())?;
+        enter_process_sandbox(sandbox.as_ref());
         let thread_error = |what| move |cause| StartError::Thread { what, cause };
         observe::start_log_writer().map_err(thread_error("the log thread"))?;
         let reloader = Reloader::start(initial, current, metrics)
@@ -99,19 +96,19 @@ impl Start {
 }
 
 /// Enters the sandbox of the whole process, and logs the extent to which the kernel enforces it.
-fn enter_process_sandbox(policy: Option<&SandboxPolicy>) -> Result<(), StartError> {
+fn enter_process_sandbox(policy: Option<&SandboxPolicy>) {
     let Some(policy) = policy else {
         tracing::warn!("Sandbox disabled by --no-sandbox");
-        return Ok(());
+        return;
     };
-    let landlock = sandbox::enter(policy).map_err(StartError::Sandbox)?;
-    match landlock {
-        Landlock::Enforced => tracing::info!(landlock = landlock.name(), "Entered the sandbox"),
-        Landlock::Partly | Landlock::Missing => {
-            tracing::warn!(landlock = landlock.name(), "Entered the sandbox");
-        }
+    let enforcement = sandbox::enter(policy);
+    let landlock = enforcement.landlock.name();
+    if enforcement.is_full() {
+        tracing::info!(landlock, "Entered the sandbox");
+    } else {
+        let refused = enforcement.refused.join("; ");
+        tracing::warn!(landlock, refused, "Entered the sandbox in part");
     }
-    Ok(())
 }
 
 /// Enters the sandbox of a thread that talks to the network.

@@ -42,11 +42,21 @@ pub enum Audience {
     Unknown,
 }
 
+/// The configuration, the route and the scheme that a request came by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The generation of the snapshot.
+    pub generation: u64,
+    /// The name of the route.
+    pub route: String,
+    /// Whether the client uses TLS, which the exporter sees in `X-Forwarded-Proto`.
+    pub is_tls: bool,
+}
+
 /// Everything of a request that decides its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    generation: u64,
-    route: String,
+    scope: Scope,
     target: Vec<u8>,
     host: Vec<u8>,
     /// The values of the [`KEYED`] fields.
@@ -57,12 +67,7 @@ pub struct Key {
 
 impl Key {
     /// Builds the key of a request; `None` when its answer is never shared.
-    pub fn of(
-        request: &RequestHeader,
-        route: &str,
-        generation: u64,
-        audience: &Audience,
-    ) -> Option<Self> {
+    pub fn of(request: &RequestHeader, scope: Scope, audience: &Audience) -> Option<Self> {
         let identity = match audience {
             Audience::Everybody => None,
             Audience::One(identity) => Some(identity.clone()),
@@ -72,13 +77,14 @@ impl Key {
         if request.method != Method::GET || is_unshared {
             return None;
         }
-        let fields = KEYED.into_iter().flat_map(|name| {
+        // A field that `Connection` names does not reach the exporter.
+        let forwarded = KEYED.into_iter().filter(|name| !headers::is_hop_by_hop(request, name));
+        let fields = forwarded.flat_map(|name| {
             let values = request.headers.get_all(&name).iter().cloned();
             values.map(move |value| (name.clone(), value)).collect::<Vec<_>>()
         });
         Some(Self {
-            generation,
-            route: route.to_owned(),
+            scope,
             target: request.raw_path().to_vec(),
             host: headers::host(request).unwrap_or_default(),
             fields: fields.collect(),
@@ -91,7 +97,7 @@ impl Key {
         let fields: usize = self.fields.iter().map(|(_, value)| value.len()).sum();
         ENTRY_OVERHEAD
             + size_of::<Self>()
-            + self.route.len()
+            + self.scope.route.len()
             + self.target.len()
             + self.host.len()
             + fields

@@ -134,6 +134,51 @@ fn forwarding_fields_say_https_over_http1_and_http2() {
     }
 }
 
+/// A client could claim another address, user, URL or method in them.
+#[test]
+fn fields_that_proxies_and_frameworks_believe_do_not_reach_the_exporter() {
+    const CLAIMS: [&str; 22] = [
+        "x_forwarded_for",
+        "x_remote_user",
+        "remote_user",
+        "remote-user",
+        "x-remote-user",
+        "x-remote-groups",
+        "x-forwarded-user",
+        "x-forwarded-prefix",
+        "x-forwarded-ssl",
+        "x-forwarded-uri",
+        "x-forwarded-client-cert",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-http-method-override",
+        "x-method-override",
+        "x-auth-request-user",
+        "ssl_client_cert",
+        "ssl-client-verify",
+        "x-ssl-client-s-dn",
+    ];
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
+    let fields: String = CLAIMS.iter().map(|name| format!("{name}: claimed\r\n")).collect();
+    let kept = "X-Prometheus-Scrape-Timeout-Seconds: 10\r\nX-Scope-OrgID: kept\r\n";
+    let mut client = TlsClient::new().connect(guard.port());
+    assert_eq!(client.request(get("/", &format!("{fields}{kept}"))).status, 200);
+    let claims: Vec<(&str, &str)> = CLAIMS.iter().map(|name| (*name, "claimed")).collect();
+    let claims = [&claims[..], &[("x-scope-orgid", "kept")]].concat();
+    assert!(Http2::connect(guard.port()).get("/", &claims).ok);
+    let requests = exporter.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert_eq!(request.values("x-scope-orgid"), ["kept"], "{request:#?}");
+        assert!(request.headers.iter().all(|(_, value)| value != "claimed"), "{request:#?}");
+    }
+}
+
 /// Python's http.server, for one, says `Connection` and `Keep-Alive`, which HTTP/2 forbids (RFC
 /// 9113 section 8.2.2).
 #[test]

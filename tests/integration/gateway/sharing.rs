@@ -276,3 +276,27 @@ fn an_answer_that_is_too_large_to_keep_is_streamed() {
         assert_eq!(exporter.requests().len(), expected);
     }
 }
+
+/// What `Connection` names is not forwarded: the exporter answers such a request by its own defaults.
+#[test]
+fn a_request_that_keeps_its_accept_fields_to_itself_gets_an_answer_of_its_own() {
+    let exporter = Exporter::scripted(|request, out| {
+        let accepts = request.values("accept").join(",");
+        out.write_all(&ok("Content-Type: text/plain\r\n", format!("accepts {accepts}\n")))?;
+        Ok(Next::KeepAlive)
+    });
+    let guard = gateway(&route(&exporter, "cache_for: 10m, same_for_all: true"));
+    let accept = "Accept: application/openmetrics-text\r\nAccept-Encoding: gzip\r\n";
+    let poisoning = format!("Connection: accept, accept-encoding\r\n{accept}");
+    assert_eq!(get_with(&guard, SCRAPER, &poisoning).text(), "accepts \n");
+    let honest = get_with(&guard, SCRAPER, accept);
+    assert_eq!(honest.text(), "accepts application/openmetrics-text\n");
+}
+
+#[test]
+fn the_address_of_a_client_does_not_reach_the_exporter_with_a_shared_request() {
+    let exporter = Exporter::new();
+    let guard = gateway(&route(&exporter, "coalesce: true"));
+    assert_eq!(get_with(&guard, SCRAPER, "").status, 200);
+    assert!(!exporter.request().has("x-forwarded-for"));
+}

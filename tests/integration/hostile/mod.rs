@@ -12,6 +12,8 @@ mod http2_floods;
 mod log_pipe;
 mod response_splitting;
 mod sandbox;
+#[cfg(target_arch = "x86_64")]
+mod seccomp;
 mod secrets;
 mod slow;
 mod smuggling;

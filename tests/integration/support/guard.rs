@@ -94,6 +94,8 @@ pub fn scraper() -> String {
 
 pub const SCRAPER: (&str, &str) = ("scraper", "open sesame");
 
+type CommandChange = Box<dyn FnOnce(&mut Command)>;
+
 /// What a guard is to be started with.
 pub struct GuardBuilder {
     dir: TempDir,
@@ -105,6 +107,7 @@ pub struct GuardBuilder {
     child: Vec<String>,
     inside: Vec<String>,
     env: Vec<(String, String)>,
+    before_exec: Option<CommandChange>,
 }
 
 impl GuardBuilder {
@@ -120,6 +123,7 @@ impl GuardBuilder {
             child: Vec::new(),
             inside: Vec::new(),
             env: Vec::new(),
+            before_exec: None,
         }
     }
 
@@ -232,9 +236,19 @@ impl GuardBuilder {
         Finished::run(&mut self.command(), self.dir.path(), b"")
     }
 
+    /// Change the command before it is started.
+    pub fn before_exec(mut self, change: impl FnOnce(&mut Command) + 'static) -> Self {
+        self.before_exec = Some(Box::new(change));
+        self
+    }
+
     /// Start it and do not wait.
-    pub fn spawn(self) -> Guard {
-        let process = Process::spawn(self.command(), self.dir.path());
+    pub fn spawn(mut self) -> Guard {
+        let mut command = self.command();
+        if let Some(change) = self.before_exec.take() {
+            change(&mut command);
+        }
+        let process = Process::spawn(command, self.dir.path());
         Guard { process, dir: self.dir }
     }
 

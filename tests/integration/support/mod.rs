@@ -6,6 +6,8 @@ pub mod curl;
 pub mod exporter;
 pub mod guard;
 pub mod http2;
+#[cfg(target_arch = "x86_64")]
+pub mod inject;
 pub mod kubernetes;
 pub mod load;
 pub mod logfmt;

@@ -105,3 +105,15 @@ pub fn has_end(client: &TcpStream) -> bool {
     let (here, there) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
     end(there, here).is_some_and(|end| end.state == CLOSE_WAIT)
 }
+
+/// The threads of a process by id and name.
+pub fn named_threads(process: u32) -> Vec<(libc::pid_t, String)> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("threads");
+    tasks
+        .filter_map(|task| {
+            let path = task.ok()?.path();
+            let id = path.file_name()?.to_str()?.parse().ok()?;
+            Some((id, fs::read_to_string(path.join("comm")).ok()?.trim().to_owned()))
+        })
+        .collect()
+}
