@@ -145,14 +145,14 @@ fn rewriting_in_place_never_admits_a_client_without_a_password() {
     const REWRITES: usize = 60;
     let guard = GuardBuilder::new().config(with_password("0")).start();
     let refused = AtomicUsize::new(0);
-    let stranger = |_number, stop: &load::Stop| {
+    let anonymous = |_number, stop: &load::Stop| {
         let mut client = guard.connect();
         while !stop.is_set() {
             assert_eq!(client.get("/metrics").status, 401);
             refused.fetch_add(1, Relaxed);
         }
     };
-    load::beside(1, stranger, || {
+    load::beside(1, anonymous, || {
         for count in 0..REWRITES {
             let (prefix, rest) = prefix_and_rest(&count.to_string());
             let mut file = File::create(guard.path("web.yml")).unwrap();
