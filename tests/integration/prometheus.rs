@@ -78,7 +78,7 @@ fn prometheus_scrapes_with_a_client_certificate() {
     assert!(refused.is_err());
 }
 
-/// The certificate is renewed under Prometheus's feet.
+/// The certificate is renewed between two scrapes.
 #[test]
 fn prometheus_goes_on_after_the_certificate_was_renewed() {
     let exporter = NodeExporter::new();

@@ -65,9 +65,9 @@ fn a_public_path_needs_no_client_certificate_and_everything_else_does() {
         let builder =
             GuardBuilder::new().config(config).tls(&tls).file("clients.crt", clients.pem());
         let guard = builder.upstream(&exporter).start();
-        let mut stranger = TlsClient::new().connect(guard.port());
-        assert_eq!(stranger.get("/-/healthy").status, 200);
-        let refused = stranger.get_as(SCRAPER, "/metrics");
+        let mut anonymous = TlsClient::new().connect(guard.port());
+        assert_eq!(anonymous.get("/-/healthy").status, 200);
+        let refused = anonymous.get_as(SCRAPER, "/metrics");
         assert_eq!(refused.status, 421, "{refused:?}");
         let known = TlsClient::new().identity(&clients.issue(&Leaf::client()));
         assert_eq!(known.connect(guard.port()).get_as(SCRAPER, "/metrics").status, 200);

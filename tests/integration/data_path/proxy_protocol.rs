@@ -98,9 +98,9 @@ fn a_source_that_is_not_listed_cannot_name_a_client() {
     let guard = GuardBuilder::new().config(config("127.0.0.9/32", "")).upstream(&exporter).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     assert_eq!(forwarded_for(&exporter), ["127.0.0.1"]);
-    let mut liar = guard.connect();
-    liar.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_owned() + &get("/metrics", ""));
-    assert_eq!(liar.head_or_close().map_or(400, |response| response.status), 400);
+    let mut unlisted = guard.connect();
+    unlisted.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_owned() + &get("/metrics", ""));
+    assert_eq!(unlisted.head_or_close().map_or(400, |response| response.status), 400);
     assert_eq!(exporter.requests().len(), 1);
     let mut balancer = Client::plain_from([127, 0, 0, 9], guard.port());
     balancer.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_owned() + &get("/metrics", ""));

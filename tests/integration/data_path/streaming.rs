@@ -121,7 +121,7 @@ fn a_client_that_does_not_read_does_not_delay_others() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
     let before = procfs::anonymous_memory(guard.id());
-    let mut lazy: Vec<Client> = (0..4)
+    let mut unread: Vec<Client> = (0..4)
         .map(|_| {
             let mut client = TlsClient::new().connect(guard.port());
             client.send(get("/metrics", ""));
@@ -133,7 +133,7 @@ fn a_client_that_does_not_read_does_not_delay_others() {
     assert!(client.get("/metrics").body == body);
     let grown = procfs::anonymous_memory(guard.id()).saturating_sub(before);
     assert!(grown < 20 * 1024, "{grown} KiB more for four clients that do not read");
-    for client in &mut lazy {
+    for client in &mut unread {
         assert!(client.take(LARGE).expect("the rest is still to be had") == body);
     }
 }

@@ -19,7 +19,7 @@ fn a_websocket_upgrade_is_not_forwarded() {
     }
 }
 
-/// Also when the exporter goes along unasked.
+/// Also when the exporter switches protocols without being asked.
 #[test]
 fn a_101_from_the_exporter_opens_no_tunnel() {
     let exporter = Exporter::answering(

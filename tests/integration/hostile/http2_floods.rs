@@ -19,7 +19,7 @@ use crate::support::*;
 const ATTACKERS: usize = 4;
 
 /// The pace of the attack: between two batches of an attacker's, and between two questions of the
-/// good client's. What sleeps here waits for nothing.
+/// good client's. What sleeps for it waits for nothing.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Before an attacker connects again: the handshakes are not what is tested.

@@ -20,7 +20,7 @@ fn field<'a>(status: &'a str, name: &str) -> &'a str {
     line.and_then(|line| line.split_whitespace().nth(1)).expect(name)
 }
 
-/// Those that handle what strangers send.
+/// Those that handle what clients send.
 const NETWORK_THREADS: [&str; 3] = ["tokio", "handshake", "bcrypt"];
 
 #[test]

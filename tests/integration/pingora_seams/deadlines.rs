@@ -12,7 +12,7 @@ const LATEST: Duration = Duration::from_secs(8);
 /// Between the bytes of a slow sender: any timeout per read would be refreshed.
 const DRIP: Duration = Duration::from_millis(100);
 
-/// Send byte after byte until the other side has enough.
+/// Send byte after byte until the other side closes.
 #[track_caller]
 fn dribble(client: &mut Client, bytes: &[u8]) {
     let start = Instant::now();

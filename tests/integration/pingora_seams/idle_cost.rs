@@ -45,7 +45,7 @@ fn an_idle_guard_wakes_up_less_than_twice_a_second() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().guarded(&tls).upstream(&exporter).telemetry().start();
     let down = Refusing::new();
-    let lonely = GuardBuilder::new()
+    let without_exporter = GuardBuilder::new()
         .config(limits("response_timeout: 1s, connect_timeout: 1s"))
         .upstream(format!("http://{}", down.address()))
         .start();
@@ -60,10 +60,10 @@ fn an_idle_guard_wakes_up_less_than_twice_a_second() {
         assert!(http2.get_as(SCRAPER, "/metrics").ok);
     }
     assert_eq!(guard.telemetry().get("/metrics").status, 200);
-    assert_eq!(lonely.connect().get("/metrics").status, 502);
+    assert_eq!(without_exporter.connect().get("/metrics").status, 502);
 
     // The connections stay open: idle is not closed.
-    let ids = [guard.id(), lonely.id()];
+    let ids = [guard.id(), without_exporter.id()];
     let (mut seen, mut since) = (ids.map(context_switches), Instant::now());
     eventually("what was asked is over", || {
         let now = ids.map(context_switches);

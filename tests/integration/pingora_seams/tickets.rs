@@ -56,7 +56,7 @@ fn a_session_is_resumed_while_its_ca_is_in_force() {
     let site = Site::new();
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let session = site.session(&site.client(version));
-        // The certificate stays at home: the session alone gets in.
+        // The session is enough, without the certificate.
         let client = TlsClient::new().version(version).resume(session);
         let mut resumed = client.connect(site.guard.port());
         assert_eq!(resumed.get("/metrics").status, 200, "{version:?}");

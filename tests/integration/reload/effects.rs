@@ -155,14 +155,14 @@ fn a_connection_from_before_client_certificates_needs_a_new_handshake() {
     let builder = GuardBuilder::new().guarded(&tls).upstream(&exporter);
     let guard = builder.file("clients.crt", ca.pem()).start();
     let connect = || TlsClient::new().connect(guard.port());
-    let mut stranger = connect();
+    let mut anonymous = connect();
     let mut idle = connect();
     let mut http2 = Http2::connect(guard.port());
-    assert_eq!(stranger.get("/metrics").status, 401);
+    assert_eq!(anonymous.get("/metrics").status, 401);
     assert!(!http2.get("/metrics", &[]).ok);
     guard.replace("web.yml", format!("{TLS}{VERIFIED_CLIENTS}"));
     guard.wait_generation(2);
-    for client in [&mut stranger, &mut idle] {
+    for client in [&mut anonymous, &mut idle] {
         assert_eq!(client.get("/metrics").status, 421);
         client.wait_close();
     }

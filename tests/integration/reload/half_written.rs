@@ -64,7 +64,7 @@ fn a_request_to_reload_does_not_take_half_a_file() {
     let mut asking = guard.telemetry();
     asking.send(RELOAD);
     // The answer comes when the guard has given up waiting for the writer.
-    while !asking.has_answer() {
+    while !asking.answers_within(Duration::from_millis(20)) {
         assert_eq!(status("half", "h"), 401, "half a file is in force");
         assert_eq!(status("scraper", "1"), 200);
     }
@@ -145,14 +145,14 @@ fn rewriting_in_place_never_admits_a_client_without_a_password() {
     const REWRITES: usize = 60;
     let guard = GuardBuilder::new().config(with_password("0")).start();
     let refused = AtomicUsize::new(0);
-    let stranger = |_number, stop: &load::Stop| {
+    let anonymous = |_number, stop: &load::Stop| {
         let mut client = guard.connect();
         while !stop.is_set() {
             assert_eq!(client.get("/metrics").status, 401);
             refused.fetch_add(1, Relaxed);
         }
     };
-    load::beside(1, stranger, || {
+    load::beside(1, anonymous, || {
         for count in 0..REWRITES {
             let (prefix, rest) = prefix_and_rest(&count.to_string());
             let mut file = File::create(guard.path("web.yml")).unwrap();

@@ -1,4 +1,4 @@
-//! Changes by the hundred and under load. Bounded in count; run by `make stress`.
+//! Hundreds of changes, also under load. Bounded in count; run by `make stress`.
 
 use std::fs;
 use std::io::Write;
@@ -45,7 +45,7 @@ fn a_change_takes_effect_within_two_seconds_at_the_99th_percentile() {
 struct Seen {
     good: AtomicUsize,
     refused: AtomicUsize,
-    admitted_strangers: AtomicUsize,
+    admitted: AtomicUsize,
     refused_users: AtomicUsize,
 }
 
@@ -60,7 +60,7 @@ fn ask(stop: &load::Stop, seen: &Seen, connect: impl Fn() -> Client) {
             };
             match client.get("/metrics").status {
                 401 => seen.refused.fetch_add(1, Relaxed),
-                _ => seen.admitted_strangers.fetch_add(1, Relaxed),
+                _ => seen.admitted.fetch_add(1, Relaxed),
             };
         }
     }
@@ -73,14 +73,14 @@ fn under_load(connect: impl Fn() -> Client + Sync, mut change: impl FnMut(usize)
     load::beside(2, client, || (0..REWRITES).for_each(&mut change));
     println!("{} answers, {} refusals", seen.good.load(Relaxed), seen.refused.load(Relaxed));
     assert!(seen.good.load(Relaxed) > REWRITES / 10, "hardly anything was asked");
-    assert_eq!(seen.admitted_strangers.load(Relaxed), 0, "strangers admitted");
+    assert_eq!(seen.admitted.load(Relaxed), 0, "admitted without credentials");
     assert_eq!(seen.refused_users.load(Relaxed), 0, "users refused");
 }
 
 /// node_exporter 1.5 served 569 requests without credentials in 821 such rewrites.
 #[test]
 #[ignore = "takes about half a minute"]
-fn a_thousand_rewrites_in_place_admit_no_stranger_and_refuse_no_user() {
+fn a_thousand_rewrites_in_place_admit_no_anonymous_client_and_refuse_no_user() {
     let text = scraper();
     let guard = GuardBuilder::new().config(&text).start();
     under_load(

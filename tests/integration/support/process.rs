@@ -3,10 +3,9 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -268,26 +267,33 @@ fn show(command: &Command) -> String {
 }
 
 /// A command that finds the same environment and the same signal dispositions whoever runs the
-/// tests: a shell that starts them in the background has SIGINT and SIGQUIT ignored, nohup(1)
-/// SIGHUP, and a program passes on what it ignores.
+/// tests.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
+    static SIGNALS: Once = Once::new();
+    SIGNALS.call_once(ignore_no_signal);
     let mut command = Command::new(program);
     for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "NO_COLOR"] {
         command.env_remove(name);
     }
-    // SAFETY: signal(2) is async-signal-safe (signal-safety(7)), as pre_exec wants it.
-    unsafe { command.pre_exec(default_signals) };
     command
 }
 
-/// Runs in the child between fork and exec.
-fn default_signals() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: no pointer is passed. SIGKILL, SIGSTOP and those of the C library's own cannot
-        // be changed and are never ignored.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+/// A shell that starts the tests in the background has SIGINT and SIGQUIT ignored, nohup(1) SIGHUP,
+/// and a program hands on what it ignores. Set back here and not in each child: what has to run
+/// between fork and exec makes a start several times as expensive.
+fn ignore_no_signal() {
+    // SIGPIPE is ignored by Rust's runtime, which hands on the default.
+    for signal in (1..libc::SIGSYS + 1).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: the action is plain data that is filled in, null is allowed for the other
+        // pointer, and no handler is installed. SIGKILL and SIGSTOP are never ignored.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut action);
+            if action.sa_sigaction == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
     }
-    Ok(())
 }
 
 /// Send a signal to a process that is a descendant of ours and runs.

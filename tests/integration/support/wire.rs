@@ -287,7 +287,12 @@ impl Client {
 
     /// Whether an answer has begun to come.
     pub fn has_answer(&mut self) -> bool {
-        self.set_read_timeout(Duration::from_millis(1));
+        self.answers_within(Duration::from_millis(1))
+    }
+
+    /// The same, looking for at most `limit`.
+    pub fn answers_within(&mut self, limit: Duration) -> bool {
+        self.set_read_timeout(limit);
         let answered = !self.buffered.is_empty() || self.fill().is_ok_and(|n| n > 0);
         self.set_read_timeout(PATIENCE);
         answered

@@ -7,7 +7,7 @@ fn no_time_limits() -> String {
     limits("handshake_timeout: 1h, header_timeout: 1h, idle_timeout: 1h")
 }
 
-/// What Go's server says, to the letter.
+/// The same words as those of Go's server.
 #[test]
 fn plain_http_on_a_tls_port_is_a_400_with_a_hint() {
     let tls = ServerTls::new();
