@@ -9,6 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use exporter_guard::auth::{Origin, Presented, Tokens, Users, Verifier, authenticate};
 use exporter_guard::config::ClientNetwork;
 use exporter_guard::config::Upstream;
+use exporter_guard::connection::budget::MemoryBudget;
 use exporter_guard::connection::handshake::establish;
 use exporter_guard::connection::limits::{ConnectionLimits, ConnectionTracker};
 use exporter_guard::connection::serve::{Admitted, serve};
@@ -130,7 +131,7 @@ fn request(c: &mut Criterion) {
     let limits = snapshot.limits().clone();
     let current = Arc::new(Current::from_pointee(snapshot));
     let guard = Guard::new(current, Arc::new(Metrics::default()));
-    let engine = engine(guard);
+    let engine = engine(guard).expect("engine");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()
     else {
@@ -148,13 +149,15 @@ fn request(c: &mut Criterion) {
             address,
             None,
             Arc::clone(&io.deadline),
+            Arc::new(MemoryBudget::default())
+                .reserve(ClientNetwork::of(address), limits.max_buffered_bytes),
         ));
         let one = ConnectionLimits { total: 1, per_network: 1 };
         let permit = Arc::new(ConnectionTracker::default())
             .assign(ClientNetwork::of(address), one)
             .expect("permit");
         let transport = establish(io, None).await.expect("plaintext");
-        let admitted = Admitted { permit, stream_refused: Box::new(|| {}) };
+        let admitted = Admitted { permit, refused: Box::new(|_, _| {}) };
         serve(&engine, transport, peer, admitted, &limits, &stopping).await;
     });
     let mut client = std::net::TcpStream::connect(address).expect("connect");

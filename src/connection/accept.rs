@@ -8,6 +8,7 @@ use pingora::apps::HttpServerApp;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use super::budget::MemoryBudget;
 use super::handshake::{self, HandshakeError};
 use super::handshake_pool::HandshakePool;
 use super::io::SocketIo;
@@ -62,6 +63,7 @@ pub struct Connections {
     handshakes_logged: Arc<LogThrottle>,
     refusals_logged: Arc<LogThrottle>,
     tracker: Arc<ConnectionTracker>,
+    budget: Arc<MemoryBudget>,
     /// The number of connections that there are descriptors for.
     affordable: usize,
     tasks: TaskTracker,
@@ -83,6 +85,7 @@ impl Connections {
             handshakes_logged: Arc::default(),
             refusals_logged: Arc::default(),
             tracker: Arc::default(),
+            budget: Arc::default(),
             affordable: descriptors::connections(),
             tasks: TaskTracker::new(),
             handshakes,
@@ -90,10 +93,15 @@ impl Connections {
         }
     }
 
-    /// Shares everything but the count of connections: a flood on one of the two closes no connection
+    /// Shares everything but the count of connections and the memory for clients: a flood on one of the two closes no connection
     /// of the other.
     pub fn with_own_limits(&self) -> Self {
-        Self { tracker: Arc::default(), ..self.clone() }
+        Self { tracker: Arc::default(), budget: Arc::default(), ..self.clone() }
+    }
+
+    /// Returns the memory that clients of the web listeners may make the guard hold.
+    pub fn budget(&self) -> Arc<MemoryBudget> {
+        Arc::clone(&self.budget)
     }
 
     /// Returns the connections that are open.
@@ -177,7 +185,9 @@ impl Connections {
             }
         };
         let peer = |address, tls| {
-            Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline)))
+            let network = ClientNetwork::of(address);
+            let memory = self.budget.reserve(network, limits.max_buffered_bytes);
+            Arc::new(Peer::new(Arc::clone(&listener), address, tls, Arc::clone(&deadline), memory))
         };
         match established {
             Ok(Some(Established { transport, address, permit })) => {
@@ -186,8 +196,10 @@ impl Connections {
                 let peer = peer(address, tls);
                 deadline.arm(limits.header_timeout);
                 let connections = self.clone();
-                let stream_refused = Box::new(move || connections.stream_refused(address));
-                let admitted = Admitted { permit, stream_refused };
+                let refused = Box::new(move |what, reason| {
+                    connections.request_refused(what, reason, address)
+                });
+                let admitted = Admitted { permit, refused };
                 serve::serve(&app, transport, peer, admitted, &limits, &self.stopping).await;
             }
             Ok(None) => {}
@@ -242,10 +254,14 @@ impl Connections {
         self.log_refusal("Connection", limit.reason(), address);
     }
 
-    fn stream_refused(&self, address: Option<SocketAddr>) {
-        const REASON: &str = "too many streams from one address";
-        self.metrics.request_refused(REASON);
-        self.log_refusal("Stream", REASON, address);
+    fn request_refused(
+        &self,
+        what: &'static str,
+        reason: &'static str,
+        address: Option<SocketAddr>,
+    ) {
+        self.metrics.request_refused(reason);
+        self.log_refusal(what, reason, address);
     }
 
     fn log_refusal(&self, what: &str, reason: &'static str, address: Option<SocketAddr>) {

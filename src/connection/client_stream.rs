@@ -21,6 +21,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::budget::{self, Reservation};
 use super::deadline::Deadline;
 use super::request_head::{self, BodyFraming, Head};
 use super::transport::Transport;
@@ -65,6 +66,8 @@ pub enum RequestHeadError {
     TooLarge,
     /// The head is one that another server may read in another way.
     Malformed,
+    /// The budget has no memory for the request.
+    NoMemory,
 }
 
 /// A client's connection, as pingora reads requests from it and writes answers to it.
@@ -187,6 +190,17 @@ impl ClientStream {
                 }
             })?;
         }
+    }
+
+    /// Returns the bytes that the request takes whose head was released.
+    pub fn request_bytes(&self) -> usize {
+        let fields = self.buffered.iter().filter(|byte| **byte == b'\n').count();
+        budget::head_bytes(self.buffered.len(), fields)
+    }
+
+    /// Sets the reservation that what waits for the client counts against.
+    pub fn set_memory(&mut self, memory: &Arc<Reservation>) {
+        self.transport.socket_mut().memory = Some(memory.empty_charge());
     }
 
     /// Removes the empty lines at the beginning of the buffer, and returns their number.

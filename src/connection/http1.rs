@@ -8,9 +8,10 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
+use super::budget;
 use super::client_stream::{ClientStream, RequestHeadError};
 use super::peer::Peer;
-use super::serve::stopped;
+use super::serve::{Admitted, stopped};
 use crate::config::Limits;
 
 /// pingora closes a connection without a keep-alive timeout; the deadline of the stream is what ends
@@ -22,6 +23,7 @@ pub(super) async fn serve<A>(
     app: &Arc<A>,
     mut stream: Box<ClientStream>,
     peer: &Peer,
+    admitted: &Admitted,
     limits: &Limits,
     shutdown: &ShutdownWatch,
 ) where
@@ -33,16 +35,27 @@ pub(super) async fn serve<A>(
             refuse(&mut stream, error).await;
             return;
         }
+        let Some(_request) = peer.memory.charge(stream.request_bytes()) else {
+            (admitted.refused)("Request", budget::REASON);
+            refuse(&mut stream, RequestHeadError::NoMemory).await;
+            return;
+        };
         if stream.body_follows() {
             peer.body.arm(limits.body_timeout);
         }
         let reused = tokio::select! {
             reused = request(app, stream, shutdown) => reused,
             () = peer.body.passed() => return,
+            () = peer.memory.revoked() => None,
         };
         // An answer that needs no exporter leaves the deadline of the body armed.
         peer.body_received();
-        let Some(reused) = reused else { return };
+        let Some(reused) = reused else {
+            if peer.memory.is_exhausted() {
+                (admitted.refused)("Request", budget::REASON);
+            }
+            return;
+        };
         let (engine_stream, _) = reused.consume();
         let Some(reclaimed) = ClientStream::reclaim(engine_stream) else { return };
         stream = reclaimed;
@@ -86,10 +99,15 @@ async fn refuse(stream: &mut ClientStream, error: RequestHeadError) {
         RequestHeadError::TooSlow => "408 Request Timeout",
         RequestHeadError::TooLarge => "431 Request Header Fields Too Large",
         RequestHeadError::Malformed => "400 Bad Request",
+        RequestHeadError::NoMemory => "503 Service Unavailable",
     };
     if !status.is_empty() {
+        let retry = match error {
+            RequestHeadError::NoMemory => "Retry-After: 1\r\n",
+            _ => "",
+        };
         let response = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n{status}\n"
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\n{retry}Connection: close\r\n\r\n{status}\n"
         );
         // A client that does not read its refusal loses nothing.
         let _ = stream.write_all(response.as_bytes()).await;

@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use tokio::sync::{Notify, watch};
 
+use super::budget;
 use super::client_stream::ClientStream;
 use super::deadline::Deadline;
-use super::peer::{Peer, with_peer};
+use super::peer::{Peer, StreamScope, with_peer};
 use super::serve::Admitted;
 use crate::config::Limits;
 
@@ -26,6 +28,13 @@ const GOAWAY_LINGER: Duration = Duration::from_millis(250);
 
 /// Polls without progress (12 × 250 ms) before the client counts as gone.
 const MAX_POLLS_WITHOUT_PROGRESS: u32 = 12;
+
+/// Bytes of an answer that wait in the engine once the client has a window for them, for each stream:
+/// two frames of the usual size.
+const MAX_SEND_BUFFER: usize = 32 * 1024;
+
+/// The reason of a refusal as the log and the metrics name it.
+const TOO_MANY_STREAMS: &str = "too many streams from one address";
 
 /// Tells a client that nothing was done, so that it may ask again (RFC 9113 section 8.7).
 const REFUSED_STREAM: u32 = 0x7;
@@ -44,12 +53,13 @@ pub(super) async fn serve<A>(
     stream.release_all();
     stream.deadline().arm(limits.header_timeout);
     let (streams, open) = watch::channel(0);
+    let memory = Arc::clone(&peer.memory);
     let backlog = stream.backlog();
     let unacknowledged = stream.unacknowledged();
     let closing = Arc::clone(&peer.closing);
     let connection = Arc::new(Http2Connection {
         app: Arc::clone(app),
-        open_streams: streams,
+        open_streams: Arc::new(streams),
         deadline: Arc::clone(stream.deadline()),
         peer,
         admitted,
@@ -64,6 +74,9 @@ pub(super) async fn serve<A>(
         () = drained(open.clone(), &backlog, unacknowledged, stopping.clone()) => {}
         () = idle(open, limits.idle_timeout) => {}
         () = stop_when_closing(&stop, &closing, shutdown.clone()) => {}
+    }
+    if memory.is_exhausted() {
+        (connection.admitted.refused)("Connection", budget::REASON);
     }
 }
 
@@ -131,7 +144,7 @@ async fn idle(mut open: watch::Receiver<usize>, idle_timeout: Duration) {
 struct Http2Connection<A> {
     app: Arc<A>,
     /// The number of open streams.
-    open_streams: watch::Sender<usize>,
+    open_streams: Arc<watch::Sender<usize>>,
     /// The deadline for the first request.
     deadline: Arc<Deadline>,
     peer: Arc<Peer>,
@@ -143,18 +156,37 @@ struct Http2Connection<A> {
 }
 
 /// Counts a stream as open until it is dropped.
-struct OpenStream<'a>(&'a watch::Sender<usize>);
+#[derive(Debug)]
+pub(super) struct OpenStream(Arc<watch::Sender<usize>>);
 
-impl<'a> OpenStream<'a> {
-    fn begin(open_streams: &'a watch::Sender<usize>) -> Self {
+impl OpenStream {
+    fn begin(open_streams: &Arc<watch::Sender<usize>>) -> Self {
         open_streams.send_modify(|open| *open += 1);
-        Self(open_streams)
+        Self(Arc::clone(open_streams))
     }
 }
 
-impl Drop for OpenStream<'_> {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+impl<A> Http2Connection<A> {
+    /// Counts a stream against the limits, and returns its client.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the stream is refused.
+    fn begin_stream(&self, session: &ServerSession) -> Result<Peer, &'static str> {
+        let open = OpenStream::begin(&self.open_streams);
+        let permit = self.admitted.permit.begin_stream(self.max_streams);
+        let permit = permit.ok_or(TOO_MANY_STREAMS)?;
+        let memory = self.peer.memory.another();
+        let bytes = budget::request_bytes(&session.req_header().headers);
+        let request = memory.charge(bytes).ok_or(budget::REASON)?;
+        let scope = StreamScope { _permit: permit, _open: open, request: Mutex::new(request) };
+        Ok(self.peer.for_stream(memory, scope))
     }
 }
 
@@ -169,13 +201,14 @@ where
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         self.deadline.disarm();
-        let _open = OpenStream::begin(&self.open_streams);
-        let Some(_permit) = self.admitted.permit.begin_stream(self.max_streams) else {
-            (self.admitted.stream_refused)();
-            session.shutdown_with_reason(REFUSED_STREAM.into());
-            return None;
+        let peer = match self.begin_stream(&session) {
+            Ok(peer) => Arc::new(peer),
+            Err(reason) => {
+                (self.admitted.refused)("Stream", reason);
+                session.shutdown_with_reason(REFUSED_STREAM.into());
+                return None;
+            }
         };
-        let peer = Arc::new(self.peer.for_stream());
         if !session.is_body_empty() {
             peer.body.arm(self.body_timeout);
         }
@@ -184,11 +217,16 @@ where
         tokio::select! {
             reused = with_peer(Arc::clone(&peer), request) => reused,
             () = peer.body.passed() => None,
+            () = peer.memory.revoked() => {
+                (self.admitted.refused)("Stream", budget::REASON);
+                None
+            }
         }
     }
 
     fn h2_options(&self) -> Option<H2Options> {
         let mut options = default_h2_options();
+        options.max_send_buffer_size(MAX_SEND_BUFFER);
         options.max_header_list_size(u32::try_from(self.max_header_bytes).unwrap_or(u32::MAX));
         Some(options)
     }

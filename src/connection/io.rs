@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
+use super::budget::Charge;
 use super::deadline::{Deadline, DeadlineTimer};
 use super::listener::AcceptedSocket;
 
@@ -37,6 +38,8 @@ pub struct SocketIo {
     pub begun: Arc<AtomicBool>,
     /// Set while the client has to take bytes before more can be written.
     pub backlog: Arc<AtomicBool>,
+    /// Charged for the batch while the client has to take bytes; `None` before the first request.
+    pub memory: Option<Charge>,
     read_timer: DeadlineTimer,
     /// The time that each batch may take from the first write that blocks.
     write_timeout: Duration,
@@ -56,6 +59,7 @@ impl SocketIo {
             deadline: Arc::new(Deadline::new()),
             begun: Arc::default(),
             backlog: Arc::default(),
+            memory: None,
             read_timer: DeadlineTimer::default(),
             write_timeout,
             write_timer: DeadlineTimer::default(),
@@ -101,6 +105,9 @@ impl SocketIo {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.backlog.store(true, Ordering::Relaxed);
+                    if !self.charge_batch(cx) {
+                        return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+                    }
                     ready!(self.poll_too_slow(cx));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -110,8 +117,17 @@ impl SocketIo {
         self.written = 0;
         if self.blocked_since.take().is_some() {
             self.backlog.store(false, Ordering::Relaxed);
+            if let Some(memory) = &mut self.memory {
+                memory.shrink_to(0);
+            }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Charges the bytes that wait for the client; false when the budget does not have them any more.
+    fn charge_batch(&mut self, cx: &Context<'_>) -> bool {
+        let bytes = self.batch.capacity();
+        self.memory.as_mut().is_none_or(|memory| memory.keep_waiting(bytes, cx))
     }
 
     /// Returns ready when the batch has taken too long. The bytes that a client takes do not extend

@@ -7,6 +7,7 @@
 //! the connection.
 
 pub mod accept;
+pub mod budget;
 pub mod client_stream;
 mod deadline;
 pub mod handshake;
@@ -18,6 +19,7 @@ pub mod limits;
 pub mod listener;
 mod peer;
 pub mod proxy_header;
+mod read_ahead;
 pub mod request_head;
 pub mod serve;
 pub mod socket_file;
@@ -26,5 +28,6 @@ pub mod transport;
 pub use handshake_pool::HandshakePool;
 pub use io::SocketIo;
 pub use listener::{Bound, Listener};
-pub use peer::{Peer, TlsPeerInfo, current_peer};
+pub use peer::{Peer, TlsPeerInfo, current_peer, with_read_ahead};
+pub use read_ahead::{PIECE_BYTES, ReadAhead};
 pub use socket_file::SocketFile;

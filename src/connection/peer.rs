@@ -5,9 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use openssl::ssl::{NameType, SslRef};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::budget::{self, Charge, Reservation};
 use super::deadline::Deadline;
+use super::http2::OpenStream;
+use super::limits::StreamPermit;
+use super::read_ahead::ReadAhead;
 use crate::config::{ClientAuth, ClientCertificate};
 use crate::tls::{ClientNames, ClientVerifier, PresentedCertificate};
 
@@ -36,6 +41,17 @@ impl TlsPeerInfo {
     }
 }
 
+/// Everything that ends with an HTTP/2 stream.
+#[derive(Debug)]
+pub(super) struct StreamScope {
+    /// The count against the limit of streams.
+    pub _permit: StreamPermit,
+    /// The count of open streams of the connection.
+    pub _open: OpenStream,
+    /// The memory of the request.
+    pub request: Mutex<Charge>,
+}
+
 /// The client of a connection, or of one HTTP/2 stream.
 #[derive(Debug)]
 pub struct Peer {
@@ -49,6 +65,12 @@ pub struct Peer {
     head: Arc<Deadline>,
     /// The deadline for the body of a request; each HTTP/2 stream has its own.
     pub(super) body: Deadline,
+    /// The memory that is held for the connection, or for one HTTP/2 stream.
+    pub memory: Arc<Reservation>,
+    /// The answer that is on its way; each HTTP/2 stream has its own.
+    pub read_ahead: ReadAhead,
+    /// The scope of one HTTP/2 stream, which lasts as long as anything is held for it.
+    stream: Option<StreamScope>,
     /// Notified when the connection is to be closed once its open requests are answered.
     pub(super) closing: Arc<Notify>,
 }
@@ -60,6 +82,7 @@ impl Peer {
         address: Option<SocketAddr>,
         tls: Option<TlsPeerInfo>,
         head: Arc<Deadline>,
+        memory: Arc<Reservation>,
     ) -> Self {
         Self {
             listener,
@@ -67,6 +90,9 @@ impl Peer {
             tls: tls.map(Arc::new),
             head,
             body: Deadline::new(),
+            memory,
+            read_ahead: ReadAhead::default(),
+            stream: None,
             closing: Arc::default(),
         }
     }
@@ -106,14 +132,30 @@ impl Peer {
         self.body.disarm();
     }
 
+    /// Returns whether it is the client of an HTTP/2 stream.
+    pub fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Gives back what an HTTP/2 stream holds for its request, which is answered: all that is left
+    /// is the end of a small answer.
+    pub fn forget_request(&self) {
+        if let Some(stream) = &self.stream {
+            stream.request.lock().shrink_to(budget::FORGOTTEN_REQUEST);
+        }
+    }
+
     /// Returns the same client for one HTTP/2 stream.
-    pub(super) fn for_stream(&self) -> Self {
+    pub(super) fn for_stream(&self, memory: Arc<Reservation>, stream: StreamScope) -> Self {
         Self {
             listener: Arc::clone(&self.listener),
             address: self.address,
             tls: self.tls.clone(),
             head: Arc::clone(&self.head),
             body: Deadline::new(),
+            memory,
+            read_ahead: ReadAhead::default(),
+            stream: Some(stream),
             closing: Arc::clone(&self.closing),
         }
     }
@@ -139,6 +181,12 @@ tokio::task_local! {
 /// Panics outside a future that [`super::serve`] runs.
 pub fn current_peer() -> Arc<Peer> {
     PEER.with(Arc::clone)
+}
+
+/// Calls `f` with the answer that is on its way for the request that the current task serves; `None`
+/// outside of requests.
+pub fn with_read_ahead<R>(f: impl FnOnce(&ReadAhead) -> R) -> Option<R> {
+    PEER.try_with(|peer| f(&peer.read_ahead)).ok()
 }
 
 /// Runs `future` as the service of a request of `peer`.

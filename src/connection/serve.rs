@@ -32,8 +32,8 @@ pub async fn stopped(shutdown: &mut ShutdownWatch, since: Instant) {
 pub struct Admitted {
     /// Held until the connection and its streams have ended.
     pub permit: ConnectionPermit,
-    /// Called when the client's network has too many streams for one more.
-    pub stream_refused: Box<dyn Fn() + Send + Sync>,
+    /// Called with what is refused (a stream, a request), and with the reason.
+    pub refused: Box<dyn Fn(&'static str, &'static str) + Send + Sync>,
 }
 
 /// Serves requests until the client leaves, a limit is reached or the guard stops.
@@ -47,12 +47,14 @@ pub async fn serve<A>(
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let stream = ClientStream::new(transport);
+    let mut stream = ClientStream::new(transport);
+    stream.set_memory(&peer.memory);
     if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
         // Boxed, so that HTTP/1.1 connections do not carry its space.
         Box::pin(http2::serve(app, stream, peer, admitted, limits, shutdown)).await;
     } else {
         let scope = Arc::clone(&peer);
-        with_peer(scope, http1::serve(app, Box::new(stream), &peer, limits, shutdown)).await;
+        with_peer(scope, http1::serve(app, Box::new(stream), &peer, &admitted, limits, shutdown))
+            .await;
     }
 }

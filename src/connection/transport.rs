@@ -28,6 +28,14 @@ impl Transport {
         }
     }
 
+    /// Returns the socket to change its settings.
+    pub fn socket_mut(&mut self) -> &mut SocketIo {
+        match self {
+            Self::Plain(io) => io,
+            Self::Tls(stream) => stream.get_mut(),
+        }
+    }
+
     /// Returns the TLS session; `None` without TLS.
     pub fn ssl(&self) -> Option<&SslRef> {
         match self {

@@ -12,6 +12,7 @@ pub mod dumps;
 pub mod environment;
 pub mod exit_codes;
 pub mod limits;
+pub mod memory;
 pub mod openssl;
 pub mod priorities;
 pub mod sandbox;

@@ -3,6 +3,11 @@
 
 use pingora::prelude::{Error, ErrorSource, ErrorType};
 
+use crate::connection::budget;
+
+/// pingora has no type of its own for this.
+const NO_MEMORY: ErrorType = ErrorType::new("NoMemory");
+
 /// An error on the request path, as far as clients may know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyError {
@@ -17,6 +22,8 @@ pub enum ProxyError {
     BadRequest,
     /// The client has closed the connection or stream.
     ClientGone,
+    /// The client has used up its share of the budget for unsent answers.
+    NoMemory,
     /// A defect of the guard itself.
     Internal,
 }
@@ -37,6 +44,11 @@ pub fn shared_timeout() -> Box<Error> {
     Error::explain(ErrorType::ReadTimedout, "no answer to share").into_up()
 }
 
+/// Builds the error of an answer that takes more memory than the client's share of the budget has.
+pub fn no_memory() -> Box<Error> {
+    Error::explain(NO_MEMORY, budget::REASON)
+}
+
 /// Builds the error of an exporter's response that a client could misread.
 pub fn malformed_response() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "malformed response").into_up()
@@ -45,6 +57,9 @@ pub fn malformed_response() -> Box<Error> {
 impl ProxyError {
     /// Classifies one of pingora's errors by its source and its type.
     pub fn of(error: &Error) -> Self {
+        if *error.etype() == NO_MEMORY {
+            return Self::NoMemory;
+        }
         match error.esource() {
             ErrorSource::Upstream => Self::Upstream {
                 timed_out: is_timeout(error.etype()),
@@ -70,6 +85,7 @@ impl ProxyError {
             Self::Upstream { timed_out: false, .. } => 502,
             Self::BadRequest => 400,
             Self::ClientGone => 0,
+            Self::NoMemory => 503,
             Self::Internal => 500,
         }
     }
@@ -89,7 +105,7 @@ impl ProxyError {
                 format!("Bad Gateway: {exporter} is not reachable")
             }
             Self::BadRequest => "Bad Request".to_owned(),
-            Self::ClientGone => String::new(),
+            Self::ClientGone | Self::NoMemory => String::new(),
             Self::Internal => "Internal Server Error".to_owned(),
         }
     }

@@ -8,9 +8,12 @@ pub mod claims;
 mod coalesce;
 mod engine;
 mod error;
+mod forgotten;
 pub mod headers;
+mod paced;
 mod refusal;
 mod responses;
+mod unsent;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,7 @@ use authorize::{AccessRequest, Destination};
 use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
+use unsent::Unsent;
 
 /// The application that pingora runs.
 pub struct Guard {
@@ -55,6 +59,8 @@ pub struct Context {
     choice: Option<Choice>,
     /// The choices that could not be reached.
     failed: Vec<Choice>,
+    /// The memory for the answer.
+    unsent: Unsent,
     /// The answer to be shared; set when other requests wait for it, or may.
     fill: Option<Box<CacheFill>>,
 }
@@ -111,7 +117,11 @@ impl Guard {
         };
         let Some(key) = Key::of(request, scope, audience) else { return Ok(false) };
         let timeout = Timeouts::of(snapshot.limits(), request).response;
-        match self.coalescer.lookup(key, sharing, timeout, &self.metrics).await {
+        match self
+            .coalescer
+            .lookup(key, sharing, timeout, &context.peer.memory, &self.metrics)
+            .await
+        {
             Some(Lookup::Fill(fill)) => {
                 context.fill = Some(fill);
                 Ok(false)
@@ -125,12 +135,7 @@ impl Guard {
         }
     }
 
-    async fn refuse(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        refusal: Refusal,
-    ) -> Result<()> {
+    fn count_refusal(&self, context: &Context, refusal: &Refusal) {
         self.metrics.request_refused(refusal.reason());
         if let Some(suppressed) = self.refusals_logged.admit(refusal.reason()) {
             tracing::warn!(
@@ -141,13 +146,22 @@ impl Guard {
                 "Request refused"
             );
         }
+    }
+
+    async fn refuse(
+        &self,
+        session: &mut Session,
+        context: &Context,
+        refusal: Refusal,
+    ) -> Result<()> {
+        self.count_refusal(context, &refusal);
         if let Some(delay) = refusal.delay() {
             tokio::time::sleep(delay).await;
         }
         if refusal.closes_connection() {
             session.set_keepalive(None);
         }
-        responses::refusal(session, &context.snapshot, &refusal).await?;
+        responses::refusal(session, context, &refusal).await?;
         if refusal.closes_connection() {
             context.peer.close_connection();
         }
@@ -178,8 +192,10 @@ impl ProxyHttp for Guard {
     fn new_ctx(&self) -> Context {
         let peer = connection::current_peer();
         peer.head_received();
+        peer.read_ahead.begin();
         Context {
             snapshot: self.current.load_full(),
+            unsent: Unsent::new(&peer.memory),
             peer,
             authorized: None,
             choice: None,
@@ -215,6 +231,14 @@ impl ProxyHttp for Guard {
                 Ok(true)
             }
             Ok(Destination::Route(permit, route, audience)) => {
+                if let Audience::One(identity) = &audience {
+                    context.peer.memory.identify(identity);
+                }
+                let has_body = !session.as_mut().is_body_empty();
+                if !context.unsent.forward(has_body) {
+                    self.refuse(session, context, Refusal::NoMemory).await?;
+                    return Ok(true);
+                }
                 context.authorized = Some((permit, route));
                 self.share(session, context, &audience).await
             }
@@ -295,6 +319,10 @@ impl ProxyHttp for Guard {
         context: &mut Context,
     ) -> Result<()> {
         headers::answer(response, session.req_header().version, &context.snapshot)?;
+        if !context.unsent.answer(response) {
+            return Err(error::no_memory());
+        }
+        context.peer.read_ahead.head_received();
         if let Some(fill) = &mut context.fill {
             fill.response(response);
         }
@@ -308,6 +336,7 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        context.peer.read_ahead.taken();
         if let Some(fill) = &mut context.fill {
             fill.body(body.as_ref(), end_of_stream);
         }
@@ -353,6 +382,9 @@ impl ProxyHttp for Guard {
                     "Upstream failed"
                 );
             }
+        }
+        if proxy_error == error::ProxyError::NoMemory {
+            return self.out_of_memory(session, context).await;
         }
         let started = session.response_written().is_some_and(|r| !r.status.is_informational());
         if proxy_error.status() != 0 && !started {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::connection::budget;
 use crate::{auth, routing};
 
 /// The shortest delay of an answer to a client that guesses passwords; each takes up to 255 ms
@@ -20,6 +21,8 @@ pub enum Refusal {
     BadHost,
     /// The route depends on the path, which two programs may read in two ways.
     AmbiguousPath,
+    /// The answer could take more memory than the client's share of the budget has left.
+    NoMemory,
     /// The caller may use a route, but no route lets this request through.
     Route(routing::Refusal),
 }
@@ -42,6 +45,7 @@ impl Refusal {
             | Refusal::Route(routing::Refusal::Target) => 403,
             Refusal::Auth(_) => 401,
             Refusal::BadHost | Refusal::AmbiguousPath => 400,
+            Refusal::NoMemory => 503,
             Refusal::Route(routing::Refusal::Path) => 404,
             Refusal::Route(routing::Refusal::Method(_)) => 405,
         }
@@ -54,6 +58,7 @@ impl Refusal {
             Refusal::Auth(refusal) => refusal.reason(),
             Refusal::BadHost => "no valid Host header",
             Refusal::AmbiguousPath => "ambiguous path",
+            Refusal::NoMemory => budget::REASON,
             Refusal::Route(routing::Refusal::Path) => "no such path",
             Refusal::Route(routing::Refusal::Method(_)) => "method not allowed",
             Refusal::Route(routing::Refusal::Target) => "target not allowed",
@@ -78,6 +83,7 @@ impl Refusal {
         match self {
             Refusal::BadHost => "Bad Request: missing or malformed Host header",
             Refusal::AmbiguousPath => "Bad Request: a path with more than one reading",
+            Refusal::NoMemory => "Service Unavailable: read the answers that are open",
             Refusal::Route(routing::Refusal::Path) => "Not Found",
             Refusal::Route(routing::Refusal::Method(_)) => "Method Not Allowed",
             Refusal::Route(routing::Refusal::Target) => "Forbidden: not an allowed target",
@@ -114,7 +120,7 @@ impl Refusal {
             Refusal::RateLimited(wait) | Refusal::Auth(auth::Refusal::TooManyFailures(wait)) => {
                 Some(wait.as_secs().saturating_add(1))
             }
-            Refusal::Auth(auth::Refusal::Busy) => Some(1),
+            Refusal::NoMemory | Refusal::Auth(auth::Refusal::Busy) => Some(1),
             _ => None,
         }
     }

@@ -10,8 +10,8 @@ use pingora::prelude::Result;
 use pingora::proxy::Session;
 
 use super::coalesce::Answer;
-use super::headers;
 use super::refusal::Refusal;
+use super::{Context, forgotten, headers};
 use crate::snapshot::Snapshot;
 
 /// The challenge of a 401. RFC 7617 section 2 requires a realm.
@@ -20,12 +20,14 @@ const CHALLENGE: &str = "Basic realm=\"exporter-guard\", charset=\"UTF-8\"";
 pub const JSON: &str = "application/json; charset=utf-8";
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-/// Sends the answer to a request that is refused.
+/// Sends the answer to a request that is refused. Over HTTP/2 it does not wait for a client that has no
+/// window for it.
 ///
 /// # Errors
 ///
 /// Returns pingora's error when the client cannot be written to.
-pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refusal) -> Result<()> {
+pub async fn refusal(session: &mut Session, context: &Context, refusal: &Refusal) -> Result<()> {
+    let snapshot = &context.snapshot;
     let body = with_newline(refusal.body());
     let mut response = header(refusal.status(), PLAIN_TEXT, body.len(), snapshot)?;
     if refusal.status() == 401 {
@@ -36,6 +38,12 @@ pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refus
     }
     if let Some(seconds) = refusal.retry_after() {
         response.insert_header(RETRY_AFTER, seconds)?;
+    }
+    if context.peer.is_stream() {
+        let body = body_for(session, body);
+        session.write_response_header(Box::new(response), body.is_empty()).await?;
+        forgotten::send(session, &context.peer, body);
+        return Ok(());
     }
     send(session, response, body).await
 }
@@ -108,11 +116,16 @@ fn header(
     Ok(response)
 }
 
-async fn send(session: &mut Session, response: ResponseHeader, body: String) -> Result<()> {
-    let body = match session.req_header().method {
+/// Returns the body as the method of the request allows it.
+fn body_for(session: &Session, body: String) -> Bytes {
+    match session.req_header().method {
         http::Method::HEAD => Bytes::new(),
         _ => Bytes::from(body),
-    };
+    }
+}
+
+async fn send(session: &mut Session, response: ResponseHeader, body: String) -> Result<()> {
+    let body = body_for(session, body);
     session.write_response_header(Box::new(response), false).await?;
     session.write_response_body(Some(body), true).await
 }

@@ -1,5 +1,6 @@
 //! The composition root: puts threads, listeners, signals and the child together.
 
+mod free_memory;
 mod listeners;
 mod shutdown;
 mod threads;
@@ -63,6 +64,9 @@ pub enum ServerError {
     /// Signals cannot be received.
     #[error("cannot handle signals: {0}")]
     Signals(#[source] io::Error),
+    /// The HTTP engine cannot be built.
+    #[error("cannot build the HTTP engine: {0}")]
+    Engine(#[source] io::Error),
     /// A socket cannot be listened on.
     #[error("cannot listen: {0}")]
     Listen(#[source] io::Error),
@@ -87,7 +91,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     let current = Arc::new(Current::from_pointee(plan.snapshot));
     let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
     // The engine is built before the other threads start, since that changes the environment.
-    let engine = proxy::engine(guard);
+    let engine = proxy::engine(guard).map_err(ServerError::Engine)?;
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
     let mut files: Vec<SocketFile> = bound.filter_map(Bound::take_file).collect();
     let (mut offer, predecessor) =
@@ -136,6 +140,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
             .start(&connections, &current.load(), &engine, endpoints)
             .map_err(ServerError::Listen)?;
         tokio::spawn(systemd::watchdog());
+        tokio::spawn(free_memory::watch(connections.budget()));
         if let Some(predecessor) = predecessor.flatten()
             && let Err(error) = predecessor.release(&mut files)
         {

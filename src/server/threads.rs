@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::connection::HandshakePool;
 use crate::observe::{self, Metrics};
+use crate::os::memory;
 use crate::os::priorities::lower_priority;
 use crate::os::sandbox::{self, SandboxPolicy};
 use crate::snapshot::Current;
@@ -83,6 +84,7 @@ impl Start {
         let runtime_sandbox = sandbox.clone();
         let runtime = Builder::new_multi_thread()
             .on_thread_start(move || enter_network_sandbox(runtime_sandbox.as_ref()))
+            .on_thread_park(memory::give_back)
             .enable_all()
             .build()
             .map_err(thread_error("the runtime"))?;

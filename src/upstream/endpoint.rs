@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
+use pingora::protocols::ALPN;
+use pingora::protocols::tls::CustomALPN;
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
 
 use super::{ClientTls, Timeouts, health};
@@ -135,6 +137,8 @@ impl Endpoint {
         peer.options.read_timeout = Some(timeouts.response);
         peer.options.write_timeout = Some(timeouts.response);
         peer.options.idle_timeout = Some(POOL_IDLE_TIMEOUT);
+        // Takes the connection from the guard's own connector.
+        peer.options.alpn = ALPN::Custom(CustomALPN::new(b"paced".to_vec()));
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         Ok(Box::new(peer))
     }

@@ -32,6 +32,8 @@ pub struct Limits {
     pub max_connections_per_address: usize,
     /// HTTP/2 streams open at a time, from one address.
     pub max_streams_per_address: usize,
+    /// Held for open requests and for answers that clients have not taken, of all web listeners.
+    pub max_buffered_bytes: usize,
     /// Different wrong passwords from one address before it has to wait.
     pub max_auth_failures: u32,
 }
@@ -57,10 +59,15 @@ const HEADER_BYTES: RangeInclusive<usize> = 1024..=256 * 1024;
 const MAX_CONNECTIONS: usize = 8192;
 /// A whole site may stand behind one address; a quarter is the most it can take from others.
 const MAX_CONNECTIONS_PER_ADDRESS: usize = 2048;
-/// 40 MB at the worst, of clients that take no answer. A Prometheus with five thousand targets behind
+/// What these hold is bounded by `max_buffered_bytes`. A Prometheus with five thousand targets behind
 /// one gateway asks for a few hundred at a time.
 const MAX_STREAMS_PER_ADDRESS: usize = 1024;
 const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+/// Half of the memory that conf/kubernetes gives the guard. A client that reads needs it for
+/// milliseconds.
+const MAX_BUFFERED_BYTES: usize = 64 * 1024 * 1024;
+/// With less than a mebibyte for each of the four shares, a single large page might not pass.
+const BUFFERED_BYTES: RangeInclusive<usize> = 4 * 1024 * 1024..=64 * 1024 * 1024 * 1024;
 /// Nobody mistypes this often; a guesser has the thousand likeliest passwords a day.
 const MAX_AUTH_FAILURES: u32 = 1000;
 const AUTH_FAILURES: RangeInclusive<u32> = 1..=1_000_000;
@@ -79,6 +86,7 @@ impl Default for Limits {
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: MAX_CONNECTIONS_PER_ADDRESS,
             max_streams_per_address: MAX_STREAMS_PER_ADDRESS,
+            max_buffered_bytes: MAX_BUFFERED_BYTES,
             max_auth_failures: MAX_AUTH_FAILURES,
         }
     }
@@ -86,7 +94,7 @@ impl Default for Limits {
 
 impl Limits {
     pub(super) fn validate(node: &Node, problems: &mut Problems) -> Self {
-        const KEYS: [&str; 12] = [
+        const KEYS: [&str; 13] = [
             "connect_timeout",
             "response_timeout",
             "handshake_timeout",
@@ -98,6 +106,7 @@ impl Limits {
             "max_connections",
             "max_connections_per_address",
             "max_streams_per_address",
+            "max_buffered_bytes",
             "max_auth_failures",
         ];
         let section = node.section("proxy.limits", &KEYS, problems);
@@ -130,6 +139,7 @@ impl Limits {
             number("max_connections_per_address", CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS);
         let max_streams_per_address =
             number("max_streams_per_address", CONNECTIONS, MAX_STREAMS_PER_ADDRESS);
+        let max_buffered_bytes = number("max_buffered_bytes", BUFFERED_BYTES, MAX_BUFFERED_BYTES);
         let max_auth_failures = section
             .get("max_auth_failures")
             .and_then(|node| {
@@ -148,6 +158,7 @@ impl Limits {
             max_connections,
             max_connections_per_address,
             max_streams_per_address,
+            max_buffered_bytes,
             max_auth_failures,
         }
     }

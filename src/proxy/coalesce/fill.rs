@@ -9,8 +9,8 @@ use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use tokio::sync::watch;
 
-use super::budget::Reservation;
 use super::{Coalescer, Key};
+use crate::connection::budget::SharedReservation;
 
 /// A larger answer is streamed to the request that fetches it alone, and the requests that wait for it
 /// are forwarded, too.
@@ -27,7 +27,7 @@ pub struct Answer {
     pub body: Bytes,
     completed: Instant,
     /// Held for as long as anybody has the answer.
-    _reservation: Reservation,
+    _reservation: SharedReservation,
 }
 
 impl Answer {
@@ -73,7 +73,7 @@ pub struct CacheFill {
     head: Option<(StatusCode, HeaderMap)>,
     body: BytesMut,
     /// `None` once the state is final.
-    reservation: Option<Reservation>,
+    reservation: Option<SharedReservation>,
 }
 
 impl CacheFill {
@@ -82,7 +82,7 @@ impl CacheFill {
         key: Key,
         cache_for: Duration,
         state: watch::Sender<FillState>,
-        reservation: Reservation,
+        reservation: SharedReservation,
     ) -> Self {
         Self {
             coalescer: Arc::clone(coalescer),

@@ -7,7 +7,6 @@
 //! an answer was authorized like all others. When the memory budget is used up, each request is
 //! forwarded, as without sharing.
 
-mod budget;
 mod fill;
 mod key;
 
@@ -20,8 +19,8 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 use crate::config::routes::Sharing;
+use crate::connection::budget::Reservation;
 use crate::observe::Metrics;
-use budget::MemoryBudget;
 use fill::FillState;
 pub use fill::{Answer, CacheFill};
 pub use key::{Audience, KEYED, Key, Scope};
@@ -47,7 +46,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Coalescer {
     slots: Mutex<Slots>,
-    budget: MemoryBudget,
 }
 
 #[derive(Default)]
@@ -93,11 +91,12 @@ impl Coalescer {
         key: Key,
         sharing: Sharing,
         timeout: Duration,
+        memory: &Reservation,
         metrics: &Metrics,
     ) -> Option<Lookup> {
         let deadline = (Instant::now() + timeout).into();
         loop {
-            let mut in_flight = match self.find(&key, sharing) {
+            let mut in_flight = match self.find(&key, sharing, memory) {
                 Found::Now(lookup) => {
                     if matches!(lookup, Lookup::Hit(_)) {
                         metrics.request_shared();
@@ -121,7 +120,7 @@ impl Coalescer {
         }
     }
 
-    fn find(self: &Arc<Self>, key: &Key, sharing: Sharing) -> Found {
+    fn find(self: &Arc<Self>, key: &Key, sharing: Sharing, memory: &Reservation) -> Found {
         let mut slots = self.slots.lock();
         match slots.by_key.get(key) {
             Some(Slot::InFlight(in_flight)) => return Found::InFlight(in_flight.clone()),
@@ -131,7 +130,7 @@ impl Coalescer {
             _ => {}
         }
         slots.sweep();
-        let mut reservation = self.budget.reserve();
+        let mut reservation = memory.shared();
         // One key is in the table, another one goes with the answer.
         if !reservation.grow(2 * key.bytes()) {
             return Found::Now(Lookup::Bypass);

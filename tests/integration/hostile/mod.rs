@@ -10,6 +10,7 @@ mod handshakes;
 mod http2_conformance;
 mod http2_floods;
 mod log_pipe;
+mod memory;
 mod response_splitting;
 mod sandbox;
 #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@ use openssl::ssl::{
 use openssl::x509::X509;
 
 use super::certificates::{Authority, Identity};
-use super::wire::{Client, Response, get, tcp};
+use super::wire::{Client, Response, get, tcp, tcp_from};
 
 pub const H2_AND_HTTP1: &[u8] = b"\x02h2\x08http/1.1";
 pub const HTTP1: &[u8] = b"\x08http/1.1";
@@ -27,6 +27,7 @@ pub struct TlsClient {
     session: Option<SslSession>,
     no_ticket: bool,
     server_name: Option<String>,
+    source: Option<[u8; 4]>,
     /// The last session the server gave.
     sessions: Arc<Mutex<Option<SslSession>>>,
 }
@@ -99,6 +100,12 @@ impl TlsClient {
         self
     }
 
+    /// Connects from one of the many addresses of the loopback network.
+    pub fn from(mut self, source: [u8; 4]) -> Self {
+        self.source = Some(source);
+        self
+    }
+
     /// The session of the last connection; in TLS 1.3 it comes with the first response.
     pub fn last_session(&self) -> Option<SslSession> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -166,7 +173,11 @@ impl TlsClient {
             // wants it.
             unsafe { ssl.set_session(session) }.unwrap();
         }
-        let stream = tcp(port).map_err(|error| refused(&error))?;
+        let stream = match self.source {
+            Some(source) => tcp_from(source, port),
+            None => tcp(port),
+        };
+        let stream = stream.map_err(|error| refused(&error))?;
         let stream = ssl.connect(stream).map_err(|error| refused(&error))?;
         Ok(Client::over_tls(stream))
     }

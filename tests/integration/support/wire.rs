@@ -374,7 +374,7 @@ pub fn tcp(port: u16) -> io::Result<TcpStream> {
     configured(TcpStream::connect(("127.0.0.1", port))?)
 }
 
-fn tcp_from(source: [u8; 4], port: u16) -> io::Result<TcpStream> {
+pub fn tcp_from(source: [u8; 4], port: u16) -> io::Result<TcpStream> {
     let address = |ip: [u8; 4], port| SockAddr::from(SocketAddr::from((ip, port)));
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&address(source, 0))?;

@@ -1,0 +1,74 @@
+//! The memory of an answer that is on its way from the exporter to a client.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_LENGTH;
+use pingora::http::ResponseHeader;
+use pingora::proxy::{FailToProxy, Session};
+
+use super::refusal::Refusal;
+use super::{Context, Guard};
+use crate::connection::budget::{Charge, Reservation};
+
+/// The bytes of a forwarded request beside those of every request: the connection to the exporter, and
+/// the head of the answer.
+const FORWARDED_BYTES: usize = 12 * 1024;
+
+/// The bytes of an answer's body that the engine holds at most: what the client's half of the request has
+/// taken, what was read after that, and the buffer that it was read to.
+const MAX_BODY_BYTES: usize = 56 * 1024;
+
+/// The bytes of a request's body that the engine holds at most for an exporter that does not take it: four
+/// pieces of 64 KiB, the one that is read, and a copy of the first.
+const MAX_UPLOAD_BYTES: usize = 6 * 64 * 1024;
+
+/// The memory of one answer, given back with the request.
+#[derive(Debug)]
+pub struct Unsent {
+    /// The bytes that are charged before the head of the answer has come.
+    forwarded: usize,
+    charge: Charge,
+}
+
+impl Unsent {
+    /// Begins without memory: the request is not forwarded yet.
+    pub fn new(memory: &Arc<Reservation>) -> Self {
+        Self { forwarded: 0, charge: memory.empty_charge() }
+    }
+
+    /// Charges what a request takes that is forwarded, with or without a body. False when the budget
+    /// does not have the memory.
+    pub fn forward(&mut self, has_body: bool) -> bool {
+        self.forwarded = FORWARDED_BYTES + if has_body { MAX_UPLOAD_BYTES } else { 0 };
+        self.charge.grow_to(self.forwarded)
+    }
+
+    /// Charges what the body of an answer may take, before it is read. False when the budget does not
+    /// have the memory.
+    pub fn answer(&mut self, response: &ResponseHeader) -> bool {
+        let length = response.headers.get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let body = MAX_BODY_BYTES.min(length.unwrap_or(usize::MAX));
+        self.charge.grow_to(self.forwarded + body)
+    }
+}
+
+impl Guard {
+    /// Ends a request whose answer takes more memory than there is: with 503 if nothing of the answer
+    /// was sent, and by closing the connection or the stream otherwise.
+    pub(super) async fn out_of_memory(
+        &self,
+        session: &mut Session,
+        context: &Context,
+    ) -> FailToProxy {
+        let started = session.response_written().is_some_and(|r| !r.status.is_informational());
+        session.set_keepalive(None);
+        if started {
+            self.count_refusal(context, &Refusal::NoMemory);
+        } else {
+            // A failed write means that the client has left, and with it the need for an answer.
+            let _ = self.refuse(session, context, Refusal::NoMemory).await;
+        }
+        FailToProxy { error_code: Refusal::NoMemory.status(), can_reuse_downstream: false }
+    }
+}
