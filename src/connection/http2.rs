@@ -31,7 +31,7 @@ const MAX_POLLS_WITHOUT_PROGRESS: u32 = 12;
 
 /// Bytes of an answer that wait in the engine once the client has a window for them, for each stream:
 /// two frames of the usual size.
-const MAX_SEND_BUFFER: usize = 32 * 1024;
+pub const MAX_SEND_BUFFER: usize = 32 * 1024;
 
 /// The reason of a refusal as the log and the metrics name it.
 const TOO_MANY_STREAMS: &str = "too many streams from one address";

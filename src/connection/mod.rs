@@ -26,8 +26,9 @@ pub mod socket_file;
 pub mod transport;
 
 pub use handshake_pool::HandshakePool;
+pub use http2::MAX_SEND_BUFFER;
 pub use io::SocketIo;
 pub use listener::{Bound, Listener};
 pub use peer::{Peer, TlsPeerInfo, current_peer, with_read_ahead};
-pub use read_ahead::{PIECE_BYTES, ReadAhead};
+pub use read_ahead::{PIECE_BYTES, ReadAhead, WIDE_PIECE_BYTES};
 pub use socket_file::SocketFile;

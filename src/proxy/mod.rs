@@ -195,7 +195,7 @@ impl ProxyHttp for Guard {
         peer.read_ahead.begin();
         Context {
             snapshot: self.current.load_full(),
-            unsent: Unsent::new(&peer.memory),
+            unsent: Unsent::new(&peer),
             peer,
             authorized: None,
             choice: None,
@@ -336,7 +336,11 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        context.peer.read_ahead.taken();
+        let read_ahead = &context.peer.read_ahead;
+        read_ahead.taken();
+        if read_ahead.keeps_up() && context.unsent.widen() {
+            read_ahead.widen();
+        }
         if let Some(fill) = &mut context.fill {
             fill.body(body.as_ref(), end_of_stream);
         }

@@ -2,7 +2,7 @@
 //!
 //! pingora reads an answer ahead of its client, up to ten pieces of 64 KiB, and has no option for it.
 //! A [`PacedStream`] gives it smaller pieces while earlier ones wait, so that at most 64 KiB of an answer
-//! are in the engine.
+//! are in the engine, and 192 KiB if the client has kept up before.
 
 use std::any::Any;
 use std::io::{self, IoSlice};
@@ -25,7 +25,7 @@ use pingora::protocols::{
 use pingora::upstreams::peer::Peer as Upstream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connection::{self, PIECE_BYTES, ReadAhead};
+use crate::connection::{self, ReadAhead, WIDE_PIECE_BYTES};
 
 /// Makes the connections to exporters; pingora's own pool keeps those that can be used again.
 pub struct PacedConnector(TransportConnector);
@@ -84,8 +84,8 @@ impl PacedStream {
         if limit >= buf.remaining() {
             return Pin::new(&mut self.0).poll_read(cx, buf);
         }
-        let mut piece = [MaybeUninit::uninit(); PIECE_BYTES];
-        let mut piece = ReadBuf::uninit(&mut piece[..limit]);
+        let mut piece = [MaybeUninit::uninit(); WIDE_PIECE_BYTES];
+        let mut piece = ReadBuf::uninit(&mut piece[..limit.min(WIDE_PIECE_BYTES)]);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut piece))?;
         buf.put_slice(piece.filled());
         Poll::Ready(Ok(()))

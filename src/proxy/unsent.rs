@@ -1,22 +1,27 @@
 //! The memory of an answer that is on its way from the exporter to a client.
 
-use std::sync::Arc;
-
 use http::header::CONTENT_LENGTH;
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 
 use super::refusal::Refusal;
 use super::{Context, Guard};
-use crate::connection::budget::{Charge, Reservation};
+use crate::connection::budget::Charge;
+use crate::connection::{MAX_SEND_BUFFER, PIECE_BYTES, Peer, WIDE_PIECE_BYTES};
 
 /// The bytes of a forwarded request beside those of every request: the connection to the exporter, and
 /// the head of the answer.
 const FORWARDED_BYTES: usize = 12 * 1024;
 
-/// The bytes of an answer's body that the engine holds at most: what the client's half of the request has
-/// taken, what was read after that, and the buffer that it was read to.
-const MAX_BODY_BYTES: usize = 56 * 1024;
+/// The bytes of an answer's body that the engine holds at most: a piece that the client's half of the
+/// request has taken, one that was read after that, the buffer that it was read to, and small pieces.
+const MAX_BODY_BYTES: usize = 3 * PIECE_BYTES + SMALL_PIECES;
+
+/// The same for a client that has kept up, with what waits in the engine's HTTP/2 connection.
+const WIDE_BODY_BYTES: usize = 3 * WIDE_PIECE_BYTES + SMALL_PIECES + MAX_SEND_BUFFER;
+
+/// The small pieces that are read when a client falls behind, before and after its half takes some.
+const SMALL_PIECES: usize = 10 * 1024;
 
 /// The bytes of a request's body that the engine holds at most for an exporter that does not take it: four
 /// pieces of 64 KiB, the one that is read, and a copy of the first.
@@ -27,13 +32,15 @@ const MAX_UPLOAD_BYTES: usize = 6 * 64 * 1024;
 pub struct Unsent {
     /// The bytes that are charged before the head of the answer has come.
     forwarded: usize,
+    is_http2: bool,
     charge: Charge,
 }
 
 impl Unsent {
     /// Begins without memory: the request is not forwarded yet.
-    pub fn new(memory: &Arc<Reservation>) -> Self {
-        Self { forwarded: 0, charge: memory.empty_charge() }
+    pub fn new(peer: &Peer) -> Self {
+        let (is_http2, charge) = (peer.is_stream(), peer.memory.empty_charge());
+        Self { forwarded: 0, is_http2, charge }
     }
 
     /// Charges what a request takes that is forwarded, with or without a body. False when the budget
@@ -46,10 +53,17 @@ impl Unsent {
     /// Charges what the body of an answer may take, before it is read. False when the budget does not
     /// have the memory.
     pub fn answer(&mut self, response: &ResponseHeader) -> bool {
+        let most = MAX_BODY_BYTES + if self.is_http2 { MAX_SEND_BUFFER } else { 0 };
         let length = response.headers.get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        let body = MAX_BODY_BYTES.min(length.unwrap_or(usize::MAX));
+        let body = most.min(length.unwrap_or(usize::MAX));
         self.charge.grow_to(self.forwarded + body)
+    }
+
+    /// Charges what the body may take in larger pieces. False when the budget does not have the memory;
+    /// the pieces then stay small.
+    pub fn widen(&mut self) -> bool {
+        self.charge.grow_to(self.forwarded + WIDE_BODY_BYTES)
     }
 }
 
