@@ -1,7 +1,7 @@
-# The two commands of the README: `make demo` and `make test`.
+# `make demo` and `make test` are the commands to start with; see CONTRIBUTING.md for the others.
 
 CARGO ?= cargo
-# rustdoc has its own idea of warnings.
+# `cargo doc` takes the level of warnings from this variable only.
 export RUSTDOCFLAGS ?= -D warnings
 
 .PHONY: demo test lint stress fuzz deb bench build static image-test
@@ -23,7 +23,8 @@ lint:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed: dependency check left out"; fi
 
-# Tests that take minutes; loopback only, bounded in count and time.
+# Runs the tests that take minutes, and wall-clock bounds, which want a machine with nothing else to do.
+# They use loopback only and are bounded in count and time.
 KUBERNETES_VALIDATE = target/kubernetes-validate
 
 stress: static
@@ -33,22 +34,22 @@ stress: static
 		&& $(KUBERNETES_VALIDATE)/bin/pip install --quiet kubernetes-validate; }
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
 
-# Seconds of new inputs for each fuzz target.
+# The time for new inputs of each fuzz target, in seconds.
 FUZZ_SECONDS ?= 60
 
-# Fuzz targets (installs cargo-fuzz); their seeds run in `make test`, too.
+# Runs the fuzz targets (installs cargo-fuzz). `make test` runs their seeds, too.
 fuzz:
 	.ci/require build
 	fuzz/run $(FUZZ_SECONDS)
 
-# A Debian package in target/debian (installs cargo-deb).
+# Builds a Debian package in target/debian (installs cargo-deb).
 deb:
 	.ci/require build
 	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
 	$(CARGO) run --locked --quiet --example manual -- target/manual
 	$(CARGO) deb --locked
 
-# Cost per request beside nginx; prints a table.
+# Measures the cost of a request beside nginx, and prints a table.
 bench:
 	.ci/require bench
 	$(CARGO) build --locked --release
@@ -58,10 +59,10 @@ build:
 	.ci/require build
 	$(CARGO) build --locked --release
 
-# The program without anything of the system's, for the container image: target/static.
+# Builds a program that needs no library of the system, for the container image, in target/static.
 STATIC_TARGET ?= $(shell uname -m)-unknown-linux-musl
 STATIC_SUFFIX = $(subst -,_,$(STATIC_TARGET))
-# Small; and no panic unwinds through C.
+# Optimized for size. C needs no unwind tables, since no panic unwinds through it.
 STATIC_CFLAGS = -Os -fno-asynchronous-unwind-tables
 
 static:
@@ -73,7 +74,7 @@ static:
 		-- -C link-arg=-Wl,-z,pack-relative-relocs,-z,noseparate-code,-O2
 	install -D target/$(STATIC_TARGET)/image/exporter-guard target/static/exporter-guard
 
-# The container image: built with buildah, without a registry, and run (as root).
+# Builds the container images with buildah, without a registry, and runs them (as root).
 image-test: static
 	.ci/require stress
 	$(CARGO) test --locked --test integration image:: -- --ignored --nocapture

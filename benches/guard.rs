@@ -1,4 +1,4 @@
-//! What one request and one reload cost, in process.
+//! Benchmarks of the cost of one request and of one reload, in process.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -18,10 +18,11 @@ use exporter_guard::proxy::{Guard, engine};
 use exporter_guard::snapshot::load::load;
 use exporter_guard::snapshot::{Current, Snapshot};
 
-/// Low, so that the benches of failures end; each step doubles their time.
+/// The bcrypt cost: the lowest, since each step doubles the time of the benchmarks of failed
+/// logins.
 const COST: u32 = 4;
 
-/// Never made to wait.
+/// A source that the login throttle never delays.
 const ORIGIN: Origin = Origin { source: ClientNetwork::Local, max_failures: u32::MAX };
 
 fn web_config(directory: &Path, users: usize) -> std::path::PathBuf {
@@ -120,8 +121,8 @@ fn routing(c: &mut Criterion) {
     }
 }
 
-/// A request over a loopback connection to an engine in this process: everything but TLS and the
-/// exporter.
+/// Measures a request over a loopback connection to an engine in this process: everything but TLS
+/// and the exporter.
 fn request(c: &mut Criterion) {
     let directory = tempfile::tempdir().expect("directory");
     let Ok(loaded) = load(&web_config(directory.path(), 1)) else { panic!("config") };

@@ -1,4 +1,4 @@
-//! Write the manual pages and the shell completions, as the command line has them:
+//! Writes the manual pages and the shell completions, generated from the command line:
 //! `cargo run --example manual -- DIRECTORY`.
 
 use std::fs;
@@ -12,8 +12,8 @@ use exporter_guard::cli::Cli;
 
 const NAME: &str = "exporter-guard";
 
-/// What follows the options in the page of the program itself, in man(7).
-const MORE: &str = r#".SH EXIT STATUS
+/// The sections after the options in the page of the program itself, in man(7).
+const MORE_SECTIONS: &str = r#".SH EXIT STATUS
 0 when all is well, 1 when something failed, 2 for wrong usage. With a \fICOMMAND\fR, its exit
 status, or 128 and the number of the signal that ended it; 126 and 127 when it could not be run or
 was not found.
@@ -73,22 +73,22 @@ fn main() -> io::Result<()> {
     fs::create_dir_all(&directory)?;
     let mut command = Cli::command();
     command.build();
-    pages(&command, &directory)?;
+    write_pages(&command, &directory)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, NAME, &directory)?;
     }
     Ok(())
 }
 
-/// One for the program and one for each subcommand.
-fn pages(command: &Command, directory: &Path) -> io::Result<()> {
+/// Writes one page for the program and one for each subcommand.
+fn write_pages(command: &Command, directory: &Path) -> io::Result<()> {
     let subcommands: Vec<&Command> =
         command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
     let names = subcommands.iter().map(|sub| format!(".BR {NAME}-{} (1)", sub.get_name()));
     let names = names.collect::<Vec<_>>().join(",\n").replace('-', "\\-");
     let mut page = fs::File::create(directory.join(format!("{NAME}.1")))?;
     Man::new(command.clone()).render(&mut page)?;
-    write!(page, "{MORE}.SH SEE ALSO\n{names}\n")?;
+    write!(page, "{MORE_SECTIONS}.SH SEE ALSO\n{names}\n")?;
     for subcommand in subcommands {
         let name = format!("{NAME}-{}", subcommand.get_name());
         let mut page = fs::File::create(directory.join(format!("{name}.1")))?;

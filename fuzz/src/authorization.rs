@@ -2,7 +2,8 @@ use exporter_guard::auth::Credentials;
 
 use super::reference;
 
-/// One `Authorization` header: the guard reads out of it what the reference does.
+/// Checks that the guard reads the same user and password from an `Authorization` header as the
+/// reference implementation.
 pub fn authorization(header: &[u8]) {
     let read = Credentials::parse(header)
         .map(|credentials| (credentials.user().to_vec(), credentials.password().to_vec()));

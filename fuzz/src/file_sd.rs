@@ -13,8 +13,8 @@ const WEB_CONFIG: &str = "proxy:
     access: [{networks: [192.0.2.0/24]}]
 ";
 
-/// The content of a file of targets: whatever it holds, a route of it leads to one exporter by TCP,
-/// under a path and a name that are its own, for those that the web configuration names.
+/// Checks the routes that a targets file of any content makes: each leads to one exporter by TCP,
+/// under a path and a name of its own, for the clients that the web configuration names.
 pub fn file_sd(text: &[u8]) {
     let directory = directory();
     std::fs::write(directory.join("targets.yml"), text).expect("a file of our own");
@@ -49,7 +49,7 @@ pub fn file_sd(text: &[u8]) {
     }
 }
 
-/// In memory where there is such a file system.
+/// Returns a directory for the files, in memory where there is such a file system.
 fn directory() -> &'static PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {

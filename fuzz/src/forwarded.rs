@@ -1,16 +1,17 @@
 use std::net::SocketAddr;
 
 use exporter_guard::connection::request_head::{self, Head};
+use exporter_guard::proxy::claims::is_claim;
 use exporter_guard::proxy::headers;
 use pingora::http::RequestHeader;
 
 const CLIENT: &str = "192.0.2.1:50000";
 const UPSTREAM: &str = "127.0.0.1:9100";
 
-/// What a client says in a request about itself never reaches the exporter; what the guard says
-/// does, once, and so does everything else.
+/// Checks the request fields that reach the exporter: none that a client sends about itself, those
+/// that the guard sets, once each, and all others unchanged.
 pub fn forwarded(sent: &[u8]) {
-    // The engine gets nothing else.
+    // The engine only gets complete heads.
     if !matches!(request_head::find(sent, 0), Head::Complete { .. }) {
         return;
     }
@@ -43,7 +44,7 @@ fn check(original: &RequestHeader, sent: &RequestHeader, client: Option<SocketAd
         sent.headers.get_all(name).iter().map(|value| value.as_bytes()).collect()
     };
     assert!(all("authorization").is_empty());
-    for name in ["forwarded", "x-real-ip", "x-forwarded-port"] {
+    for name in ["forwarded", "x-real-ip", "x-forwarded-port", "x-remote-user", "x_forwarded_for"] {
         assert!(all(name).is_empty(), "{name}");
     }
     let address = client.map(|client| client.ip().to_string());
@@ -52,13 +53,9 @@ fn check(original: &RequestHeader, sent: &RequestHeader, client: Option<SocketAd
     assert_eq!(all("x-forwarded-proto"), [if tls { &b"https"[..] } else { b"http" }]);
     assert_eq!(all("x-forwarded-host"), all("host"));
 
-    let is_ours = |name: &str| {
-        let claims = ["authorization", "forwarded", "x-real-ip", "x-forwarded-port"];
-        claims.contains(&name)
-            || ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(&name)
-    };
+    let is_removed = |name: &str| name == "authorization" || is_claim(name);
     let others = |request: &RequestHeader| -> Vec<(String, Vec<u8>)> {
-        let fields = request.headers.iter().filter(|(name, _)| !is_ours(name.as_str()));
+        let fields = request.headers.iter().filter(|(name, _)| !is_removed(name.as_str()));
         let mut fields: Vec<_> = fields
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
             .collect();

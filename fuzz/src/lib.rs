@@ -1,7 +1,8 @@
-//! The bodies of the fuzz targets: each takes any bytes and panics when a promise is broken.
+//! The bodies of the fuzz targets: each accepts any bytes, and panics when an invariant is
+//! violated.
 //!
-//! `cargo fuzz` runs them through fuzz_targets/; the integration tests compile this very file and
-//! run every file of seeds/ through it, so that the seeds count without libFuzzer, too.
+//! `cargo fuzz` runs them through fuzz_targets/. The integration tests compile this file, too, and
+//! run every file of seeds/ through it, so that the seeds are checked without libFuzzer.
 
 mod authorization;
 mod file_sd;

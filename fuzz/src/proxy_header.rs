@@ -3,12 +3,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use exporter_guard::connection::proxy_header::{Header, parse};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Signature, version and command, family and protocol, length.
-const V2_FIXED: usize = 16;
-const V1_MAX: usize = 107;
+/// The bytes of a version 2 header before the addresses: signature, version and command, family and
+/// protocol, length.
+const V2_FIXED_LEN: usize = 16;
+/// The most bytes of a version 1 header, CR and LF included (section 2.1 of the specification).
+const V1_MAX_LEN: usize = 107;
 
-/// What a load balancer sends first: a header is found wherever the bytes are cut, says what is
-/// written there, and ends where it says.
+/// Checks the header that a load balancer sends first: it is found however the bytes are split, its
+/// address is the one in the header, and it ends where the header says.
 pub fn proxy_header(sent: &[u8]) {
     let whole = parse(sent);
     for end in 0..sent.len().min(600) {
@@ -24,11 +26,11 @@ pub fn proxy_header(sent: &[u8]) {
     assert_eq!(client, expected, "{}", header.escape_ascii());
 }
 
-/// Section 2.1 of the specification.
+/// Reads a version 1 header (section 2.1 of the PROXY protocol specification).
 fn version_1(header: &[u8]) -> Option<SocketAddr> {
-    assert!(header.len() <= V1_MAX);
+    assert!(header.len() <= V1_MAX_LEN);
     if header.starts_with(b"PROXY UNKNOWN") {
-        // Whatever follows is to be ignored.
+        // The specification says to ignore the rest of the line.
         return None;
     }
     let line = std::str::from_utf8(header).expect("ASCII");
@@ -54,13 +56,13 @@ fn version_1(header: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// Section 2.2.
+/// Reads a version 2 header (section 2.2 of the PROXY protocol specification).
 fn version_2(header: &[u8]) -> Option<SocketAddr> {
     let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
-    assert_eq!(header.len(), V2_FIXED + rest, "ends elsewhere");
+    assert_eq!(header.len(), V2_FIXED_LEN + rest, "ends elsewhere");
     assert_eq!(header[12] >> 4, 2, "a version");
     assert!(header[12] & 0xf <= 1, "a command");
-    let addresses = &header[V2_FIXED..];
+    let addresses = &header[V2_FIXED_LEN..];
     let port = |at: usize| u16::from_be_bytes([addresses[at], addresses[at + 1]]);
     if header[12] & 0xf == 0 {
         return None;

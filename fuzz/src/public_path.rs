@@ -4,12 +4,12 @@ use exporter_guard::auth::PublicPaths;
 use exporter_guard::config;
 use serde_json::json;
 
-/// Two lines, a path to declare public and one to ask for: what the configuration accepts is
-/// plain enough that all programs read it alike, and opens nothing but itself.
+/// Checks two lines, a path that is declared public and a path that is requested: a path that the
+/// configuration accepts is read alike by all programs, and makes no other path public.
 pub fn public_path(input: &[u8]) {
     let Ok(input) = std::str::from_utf8(input) else { return };
-    let (declared, asked) = input.split_once('\n').unwrap_or((input, input));
-    // JSON is YAML.
+    let (declared, requested) = input.split_once('\n').unwrap_or((input, input));
+    // A JSON text is valid YAML, too.
     let file = json!({ "proxy": { "public_paths": [declared] } }).to_string();
     let reading = config::parse(Path::new("web.yml"), file.into_bytes());
     let Some(config) = reading.config else { return };
@@ -28,13 +28,13 @@ pub fn public_path(input: &[u8]) {
 
     let paths = PublicPaths::new(&route.policy.public_paths);
     assert!(paths.find(declared.as_bytes()).is_some());
-    assert_eq!(paths.find(asked.as_bytes()).is_some(), asked == declared, "{asked:?}");
+    assert_eq!(paths.find(requested.as_bytes()).is_some(), requested == declared, "{requested:?}");
     for other in variants(declared) {
         assert!(paths.find(other.as_bytes()).is_none(), "{declared:?} opens {other:?}");
     }
 }
 
-/// Paths that some exporter could take for the declared one.
+/// Returns paths that some exporter could take for the declared one.
 fn variants(path: &str) -> impl Iterator<Item = String> {
     [
         format!("{path}/"),

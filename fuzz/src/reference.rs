@@ -1,10 +1,11 @@
-//! Basic authentication once more, as plainly as it can be written, to compare the guard with.
+//! A reference implementation of basic authentication, as simple as possible, to compare the guard
+//! with.
 
-/// User and password of an `Authorization` header as RFC 7617 and Go's `Request.BasicAuth` have
-/// it: the scheme in any case, exactly one space, padded standard base64 whose unused bits do not
-/// count, the user up to the first colon.
+/// Returns the user and the password of an `Authorization` header, by RFC 7617 and Go's
+/// `Request.BasicAuth`: the scheme in any case, exactly one space, padded standard base64 whose
+/// unused bits are ignored, the user up to the first colon.
 ///
-/// Go's decoder would also skip CR and LF, which no header value can hold.
+/// Go's decoder also skips CR and LF, which no header value can contain.
 pub fn parse(header: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     if header.len() < 6 || !header[..6].eq_ignore_ascii_case(b"basic ") {
         return None;
@@ -49,8 +50,8 @@ fn value(character: u8) -> Option<u32> {
     }))
 }
 
-/// Whether bcrypt takes the two passwords for the same: its key is 72 bytes of the password and a
-/// NUL, over and over.
+/// Returns whether two passwords are the same to bcrypt, whose key is 72 bytes long: the password
+/// and a NUL, repeated.
 pub fn same_password(left: &[u8], right: &[u8]) -> bool {
     let key = |password: &[u8]| -> Vec<u8> {
         [password, b"\0"].concat().into_iter().cycle().take(72).collect()

@@ -1,7 +1,7 @@
 use exporter_guard::connection::request_head::{self, BodyFraming, Head};
 
-/// What a client sends: the end of the head is the same however the bytes arrive, and the engine
-/// sees neither a later end nor a body that the gate does not know of.
+/// Checks the bytes that a client sends: the end of the head is the same however the bytes arrive,
+/// and the engine finds neither another end nor a body that the guard does not know of.
 pub fn request_head(sent: &[u8]) {
     let whole = request_head::find(sent, 0);
     for piece in [1, 2, 3, 5, 1 + sent.len() / 2] {
@@ -11,7 +11,7 @@ pub fn request_head(sent: &[u8]) {
     match whole {
         Head::Partial => assert_eq!(end, None),
         Head::Complete { len, .. } => assert_eq!(end, Some(len)),
-        // The engine gets none of it.
+        // The engine does not get a malformed head.
         Head::Malformed => {
             assert_ne!(end, None);
             return;
@@ -19,7 +19,7 @@ pub fn request_head(sent: &[u8]) {
     }
     let mut fields = [httparse::EMPTY_HEADER; 256];
     let mut request = httparse::Request::new(&mut fields);
-    // The gate drops empty lines before a request.
+    // The client stream drops empty lines before a request.
     let skipped = sent.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     if skipped > 0 {
         return;
@@ -38,7 +38,7 @@ pub fn request_head(sent: &[u8]) {
     }
 }
 
-/// The head as the gate finds it when `piece` bytes arrive at a time.
+/// Finds the head as the client stream does when `piece` bytes arrive at a time.
 fn find_by_pieces(sent: &[u8], piece: usize) -> Head {
     let mut searched = 0;
     while searched < sent.len() {
@@ -51,7 +51,7 @@ fn find_by_pieces(sent: &[u8], piece: usize) -> Head {
     Head::Partial
 }
 
-/// Where the first empty line ends.
+/// Returns the index of the byte after the first empty line.
 fn first_empty_line(sent: &[u8]) -> Option<usize> {
     (1..=sent.len()).find(|end| {
         let so_far = &sent[..*end];

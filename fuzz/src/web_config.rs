@@ -4,10 +4,10 @@ use exporter_guard::auth::Users;
 use exporter_guard::config::{self, Config, Finding, Severity};
 use exporter_guard::snapshot::load::{self, LoadError, Loaded};
 
-/// The content of a web configuration file: accepted or rejected, never both, and what is accepted
-/// keeps the rules that the rest of the program relies on.
+/// Checks a web configuration file: it is either accepted or rejected, with a reason, and an
+/// accepted configuration has the properties that the rest of the program relies on.
 pub fn web_config(text: &[u8]) {
-    // Where no file is that the text could name.
+    // A directory that does not exist, so that the text can name no file in it.
     let path = Path::new("/nonexistent/web.yml");
     let is_break = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let lines = String::from_utf8_lossy(text).replace("\r\n", "\n").matches(is_break).count() + 1;

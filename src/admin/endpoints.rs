@@ -1,4 +1,5 @@
-//! `--telemetry.listen-address`: own metrics and lifecycle, in plaintext, on loopback by default.
+//! The endpoints at `--telemetry.listen-address`: the guard's own metrics and its lifecycle, in
+//! plaintext, on loopback by default.
 
 use std::sync::Arc;
 
@@ -18,36 +19,40 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The application behind the telemetry listener.
-pub struct Endpoints {
+pub struct AdminApp {
+    /// The metrics that `/metrics` serves.
     pub metrics: Arc<Metrics>,
+    /// The snapshot that the status page describes.
     pub current: Arc<Current>,
+    /// The handle by which `/-/reload` requests a reload.
     pub reload: ReloadHandle,
+    /// The readiness that `/-/ready` reports.
     pub readiness: Arc<Readiness>,
 }
 
 #[async_trait]
-impl ServeHttp for Endpoints {
+impl ServeHttp for AdminApp {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         connection::current_peer().head_received();
         let method = session.req_header().method.clone();
-        let read = matches!(method, Method::GET | Method::HEAD);
+        let is_read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {
-            "/metrics" if read => {
+            "/metrics" if is_read => {
                 answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
             }
-            "/-/healthy" if read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
-            "/-/ready" if read => self.ready(),
-            "/" if read => answer(StatusCode::OK, HTML, self.status_page()),
+            "/-/healthy" if is_read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
+            "/-/ready" if is_read => self.ready(),
+            "/" if is_read => answer(StatusCode::OK, HTML, self.status_page()),
             "/-/reload" if matches!(method, Method::POST | Method::PUT) => self.reload().await,
             "/metrics" | "/-/healthy" | "/-/ready" | "/" => not_allowed("GET, HEAD"),
-            // Prometheus takes both.
+            // Prometheus accepts both methods for a reload.
             "/-/reload" => not_allowed("POST, PUT"),
             _ => text(StatusCode::NOT_FOUND, "Not Found\n"),
         }
     }
 }
 
-impl Endpoints {
+impl AdminApp {
     fn ready(&self) -> Response<Vec<u8>> {
         if self.readiness.get() {
             text(StatusCode::OK, "exporter-guard is ready.\n")

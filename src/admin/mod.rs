@@ -2,4 +2,4 @@
 
 mod endpoints;
 
-pub use endpoints::Endpoints;
+pub use endpoints::AdminApp;

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// Go's decoder ignores the unused bits of the last character; so must we, or a client that works
-/// against an exporter would fail here.
+/// A decoder that ignores the unused bits of the last character, as Go's decoder does: a client
+/// that works against an exporter has to work here.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
@@ -13,15 +13,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 const SCHEME: &[u8] = b"basic ";
 
-/// A user name and a password, wiped when dropped.
+/// A user name and a password, wiped from memory when dropped.
 pub struct Credentials {
     decoded: Zeroizing<Vec<u8>>,
+    /// The position of the colon between the two.
     colon: usize,
 }
 
 impl Credentials {
-    /// The scheme's case does not matter; the name ends at the first colon; the password may hold
-    /// colons and any bytes.
+    /// Parses the value of an `Authorization` field; `None` if it is not well-formed `Basic`.
+    ///
+    /// The case of the scheme does not matter. The name ends at the first colon, so the password
+    /// may contain colons; it may contain any bytes.
     pub fn parse(header: &[u8]) -> Option<Self> {
         let (scheme, encoded) = header.split_at_checked(SCHEME.len())?;
         if !scheme.eq_ignore_ascii_case(SCHEME) {
@@ -32,10 +35,12 @@ impl Credentials {
         Some(Self { decoded, colon })
     }
 
+    /// Returns the user name.
     pub fn user(&self) -> &[u8] {
         &self.decoded[..self.colon]
     }
 
+    /// Returns the password.
     pub fn password(&self) -> &[u8] {
         &self.decoded[self.colon + 1..]
     }
@@ -50,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_go_reads() {
+    fn headers_that_go_accepts_are_accepted() {
         let pair = |u: &[u8], p: &[u8]| Some((u.to_vec(), p.to_vec()));
         assert_eq!(parsed(b"Basic YTpi"), pair(b"a", b"b"));
         assert_eq!(parsed(b"bAsIc YTpi"), pair(b"a", b"b"));
@@ -61,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_go_refuses() {
+    fn headers_that_go_refuses_are_refused() {
         for header in [
             &b""[..],
             b"Basic",

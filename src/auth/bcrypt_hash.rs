@@ -1,5 +1,5 @@
-//! One bcrypt hash as the exporter-toolkit (Go's x/crypto/bcrypt) reads it, and the work of
-//! checking a password against it.
+//! One bcrypt hash, read as the exporter-toolkit (Go's x/crypto/bcrypt) reads it, and the check of
+//! a password against it.
 
 use base64::Engine;
 use openssl::memcmp;
@@ -7,21 +7,22 @@ use zeroize::Zeroizing;
 
 use crate::config::PasswordHash;
 
-/// The cost of the hashes that the guard makes, as in the exporter-toolkit's documentation: 50 ms of CPU
-/// for a login that is not cached.
+/// The cost of the hashes that the guard makes, as in the exporter-toolkit's documentation. A login
+/// that is not cached takes 50 ms of CPU at this cost.
 pub const DEFAULT_BCRYPT_COST: u32 = 10;
 
-/// The bytes of a password that bcrypt reads; what follows them does not count.
+/// The number of bytes of a password that bcrypt reads; the bytes after them do not count.
 pub const BCRYPT_READS: usize = 72;
 
-/// bcrypt keeps 23 of the 24 bytes it computes.
+/// Bytes of the digest in a hash: bcrypt keeps 23 of the 24 bytes that it computes.
 const DIGEST_LEN: usize = 23;
 const SALT_LEN: usize = 16;
-/// Characters of bcrypt's base64 for the salt and the digest.
+/// Characters of the salt in bcrypt's base64.
 const SALT_CHARS: usize = 22;
+/// Characters of the digest in bcrypt's base64.
 const DIGEST_CHARS: usize = 31;
 
-/// The parts of a hash. Minor versions a, b, x, y and none are computed alike, as Go does.
+/// The parts of a hash. The minor versions a, b, x, y and none are computed alike, as in Go.
 #[derive(Clone)]
 pub struct BcryptHash {
     cost: u32,
@@ -30,9 +31,10 @@ pub struct BcryptHash {
 }
 
 impl BcryptHash {
-    /// `None` for a hash that passes the configuration's rules but that no password can match
-    /// (characters outside bcrypt's alphabet, or too long): Go accepts it at start and refuses
-    /// every login.
+    /// Parses a hash; `None` if no password can match it.
+    ///
+    /// Such a hash passes the configuration's rules, but it has characters outside bcrypt's
+    /// alphabet or is too long. Go accepts it at start and refuses every login.
     pub fn parse(hash: &PasswordHash) -> Option<Self> {
         let encoded = hash.as_str().rsplit('$').next()?;
         let (salt, digest) = encoded.split_at_checked(SALT_CHARS)?;
@@ -46,18 +48,20 @@ impl BcryptHash {
         })
     }
 
+    /// Returns the binary logarithm of the number of rounds.
     pub fn cost(&self) -> u32 {
         self.cost
     }
 
-    /// Takes 2^cost rounds. Compares in constant time.
+    /// Returns whether the password matches, after 2^cost rounds. The comparison takes constant
+    /// time.
     pub fn matches(&self, password: &[u8]) -> bool {
         let computed = compute(self.cost, self.salt, password);
         memcmp::eq(&computed[..DIGEST_LEN], &self.digest)
     }
 }
 
-/// Spend exactly the time that a hash of `cost` takes, for nothing.
+/// Spends exactly the time that a check against a hash of `cost` takes.
 pub fn burn(cost: u32, password: &[u8]) {
     std::hint::black_box(compute(cost, [0; SALT_LEN], password));
 }

@@ -39,6 +39,7 @@ pub struct Presented<'h, 'a> {
 
 #[cfg(test)]
 impl<'a> Caller<'a> {
+    /// Builds a caller for tests, without a check of credentials.
     pub fn of(
         identity: Identity,
         address: Option<SocketAddr>,

@@ -1,14 +1,15 @@
-//! A bcrypt hash, and the last password that was right for it.
+//! A bcrypt hash, and a cache of the last password that matched it.
 //!
-//! A success is kept under a digest keyed with a random key of this process, over user, hash and
-//! password with their lengths (CVE-2022-46146: an ambiguous key let a crafted user name match
-//! another's entry). Only a success writes, and only into its own slot: failures cannot evict
-//! anything, and memory is bounded by the number of hashes.
+//! A success is cached as a digest under a random key of this process, over user, hash and password
+//! with their lengths (CVE-2022-46146: an ambiguous key let a crafted user name match the entry of
+//! another user). Only a success writes, and only into the slot of its own hash: failures cannot
+//! evict anything, and memory is bounded by the number of hashes.
 
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use hmac::{Hmac, KeyInit, Mac};
 use openssl::memcmp;
+use parking_lot::RwLock;
 use sha2::Sha256;
 
 use super::bcrypt_hash::BcryptHash;
@@ -16,17 +17,19 @@ use super::known_sources::KnownSources;
 use super::{Digest, bcrypt_hash};
 use crate::config::PasswordHash;
 
-/// One hash of a snapshot, and of those after it that have it, too.
+/// A hash and its cached success. Successive snapshots share it as long as they contain the hash.
 pub struct CachedHash {
     hash_text: String,
-    /// `None`: no password can match it.
+    /// `None` if no password can match the hash.
     hash: Option<BcryptHash>,
+    /// The digest of the password that matched last.
     verified: RwLock<Option<Digest>>,
-    /// Who knew what matches it.
+    /// The client networks that have authenticated against this hash.
     pub known_sources: KnownSources,
 }
 
 impl CachedHash {
+    /// Parses a hash; its cache is empty.
     pub fn new(hash: &PasswordHash) -> Self {
         Self {
             hash_text: hash.as_str().to_owned(),
@@ -36,17 +39,19 @@ impl CachedHash {
         }
     }
 
-    /// As written.
+    /// Returns the hash as the configuration has it.
     pub fn text(&self) -> &str {
         &self.hash_text
     }
 
-    /// Every failure takes 2^highest_cost rounds, whoever the user and whatever the cost of that
-    /// user's hash, so that time tells nothing of who exists (the toolkit's fixed cost-10 dummy
-    /// does).
+    /// Returns whether the password matches the hash, and caches a success.
+    ///
+    /// Every failure takes 2^`highest_cost` rounds, whichever the user and whatever the cost of
+    /// that user's hash, so that the time does not reveal which users exist. (The toolkit's dummy
+    /// hash has the fixed cost 10, which does reveal it.)
     pub fn verify(&self, password: &[u8], digest: Digest, highest_cost: u32) -> bool {
-        // Another attempt with the same password may have ended since this one was queued.
-        if self.remembers(&digest) {
+        // Another attempt with the same password may have succeeded since this one was queued.
+        if self.is_cached(&digest) {
             return true;
         }
         let Some(hash) = &self.hash else {
@@ -55,7 +60,7 @@ impl CachedHash {
         };
         let matched = hash.matches(password);
         if matched {
-            self.remember(digest);
+            self.cache(digest);
         } else {
             // 2^c + (2^c + 2^(c+1) + … + 2^(h-1)) = 2^h
             for cost in hash.cost()..highest_cost {
@@ -65,20 +70,21 @@ impl CachedHash {
         matched
     }
 
-    /// Whether it was right before.
-    pub fn remembers(&self, digest: &Digest) -> bool {
-        self.verified
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|verified| memcmp::eq(&verified, digest))
+    /// Returns whether the password with this digest was the last one that matched.
+    pub fn is_cached(&self, digest: &Digest) -> bool {
+        self.verified.read().is_some_and(|verified| memcmp::eq(&verified, digest))
     }
 
-    fn remember(&self, digest: Digest) {
-        *self.verified.write().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+    fn cache(&self, digest: Digest) {
+        *self.verified.write() = Some(digest);
     }
 }
 
-/// What a password is remembered by.
+/// Returns the digest that a password is cached as.
+///
+/// # Panics
+///
+/// Panics if OpenSSL has no random numbers for the key.
 pub fn keyed_digest(user: &[u8], hash: &str, password: &[u8]) -> Digest {
     let mut mac = keyed_mac().clone();
     for part in [user, hash.as_bytes(), password] {
@@ -88,7 +94,7 @@ pub fn keyed_digest(user: &[u8], hash: &str, password: &[u8]) -> Digest {
     mac.finalize().into_bytes().into()
 }
 
-/// The key lives as long as the process and is nowhere else.
+/// Returns the HMAC with the key, which lives as long as the process and is stored nowhere else.
 fn keyed_mac() -> &'static Hmac<Sha256> {
     static MAC: OnceLock<Hmac<Sha256>> = OnceLock::new();
     MAC.get_or_init(|| {
@@ -103,9 +109,9 @@ fn keyed_mac() -> &'static Hmac<Sha256> {
 mod tests {
     use super::keyed_digest;
 
-    /// CVE-2022-46146: the parts of the key must not run into each other.
+    /// CVE-2022-46146.
     #[test]
-    fn digest_is_not_ambiguous() {
+    fn bytes_that_move_from_one_part_to_another_change_the_digest() {
         assert_ne!(keyed_digest(b"ab", "c", b"d"), keyed_digest(b"a", "bc", b"d"));
         assert_ne!(keyed_digest(b"a", "bc", b"d"), keyed_digest(b"a", "b", b"cd"));
         assert_eq!(keyed_digest(b"a", "b", b"c"), keyed_digest(b"a", "b", b"c"));

@@ -12,7 +12,7 @@ use crate::config::ClientNetwork;
 const MAX_SOURCES: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// Sources that have authenticated with this credential; at most 256, least recently seen evicted.
-/// They are not asked any more whether their network may make another attempt.
+/// They are exempt from the login throttle.
 #[derive(Debug)]
 pub struct KnownSources(Mutex<LruCache<ClientNetwork, ()>>);
 

@@ -1,44 +1,48 @@
-//! Wrong passwords by address: who fails again and again has to wait, and who fails at all stands
-//! in the other queue.
+//! The login throttle: a wait for client networks that send wrong credentials.
 //!
-//! A password that is remembered never comes here from where it was right before, so that the scraper
-//! behind the address of a guesser is not locked out with it.
+//! A network that sends wrong credentials again and again has to wait, and one that has sent any is
+//! served after those that have not. Cached credentials from a known source skip the throttle, so
+//! that a scraper is not locked out by clients behind its address that guess passwords.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use lru::LruCache;
+use parking_lot::Mutex;
 
 use super::{Digest, Refusal};
 use crate::config::ClientNetwork;
 
-/// Addresses remembered; beyond it the one that failed longest ago is forgotten.
-const MAX_SOURCES: usize = 4096;
+/// Networks remembered; beyond it the one that failed longest ago is forgotten.
+const MAX_NETWORKS: usize = 4096;
 
-/// Different passwords of one address that may wait for bcrypt at a time.
+/// Attempts of one network, each with other credentials, that may wait for bcrypt at a time.
 const MAX_PENDING: u32 = 4;
 
-/// Once an address has to wait between two throttle.
-const MAX_PENDING_OF_A_GUESSER: u32 = 1;
+/// Attempts that may wait for bcrypt at a time from a network beyond its allowed failures.
+const MAX_PENDING_WHEN_THROTTLED: u32 = 1;
 
 /// The first wait after too many failures; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// A scraper whose password was mended comes back within a few scrapes.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait. A scraper whose password was corrected is served again within a few scrapes.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// An address that has not failed for this long starts anew.
+/// How long after its last failure the failures of a network are forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// For this long after a failure, an address stands in the other queue.
+/// How long after a failure a network is served after the others.
 const SUSPECT_FOR: Duration = Duration::from_secs(15 * 60);
 
-/// A scraper that sends yesterday's password again and again is not guessing: of the last few
-/// passwords that were wrong, none counts twice.
+/// Wrong credentials remembered per network, none of which counts twice: a scraper that sends
+/// yesterday's password again and again is not guessing.
 const REMEMBERED_FAILURES: usize = 8;
 
+/// The attempts of one network.
 #[derive(Debug)]
 struct Record {
-    /// Different passwords that were wrong.
+    /// The number of different credentials that were wrong.
     failures: u32,
     recent: [Option<Digest>; REMEMBERED_FAILURES],
+    /// The attempts that wait for bcrypt.
     pending: u32,
     last_failure: Instant,
 }
@@ -59,11 +63,11 @@ impl Record {
         self.failures > 0 && now.saturating_duration_since(self.last_failure) < SUSPECT_FOR
     }
 
-    fn add_failure(&mut self, password: Digest, now: Instant) {
+    fn add_failure(&mut self, credential: Digest, now: Instant) {
         self.last_failure = now;
-        if !self.recent.contains(&Some(password)) {
-            let place = self.failures as usize % REMEMBERED_FAILURES;
-            self.recent[place] = Some(password);
+        if !self.recent.contains(&Some(credential)) {
+            let oldest = self.failures as usize % REMEMBERED_FAILURES;
+            self.recent[oldest] = Some(credential);
             self.failures = self.failures.saturating_add(1);
         }
     }
@@ -79,108 +83,129 @@ impl Record {
         Ok(())
     }
 
-    /// Those that wait together would otherwise not wait for each other's failure.
+    /// Returns how many attempts may wait together. Beyond the allowed failures it is one: attempts
+    /// that wait together do not wait for each other's failure.
     fn max_pending(&self, max_failures: u32) -> u32 {
-        if self.failures >= max_failures { MAX_PENDING_OF_A_GUESSER } else { MAX_PENDING }
+        if self.failures >= max_failures { MAX_PENDING_WHEN_THROTTLED } else { MAX_PENDING }
     }
 
-    /// How long until the next attempt.
+    /// Returns the time until the next attempt; `None`: now.
     fn wait(&self, max_failures: u32, now: Instant) -> Option<Duration> {
         let beyond = self.failures.checked_sub(max_failures)?;
-        let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(LONGEST_WAIT);
+        let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(MAX_WAIT);
         let passed = now.saturating_duration_since(self.last_failure);
         wait.checked_sub(passed).filter(|left| !left.is_zero())
     }
 }
 
-/// What is known of every address that failed lately.
-#[derive(Debug, Default)]
-pub struct LoginThrottle(Mutex<HashMap<ClientNetwork, Record>>);
+/// The networks that have failed lately, at most 4096, in the order of their last failures.
+#[derive(Debug)]
+pub struct LoginThrottle(Mutex<LruCache<ClientNetwork, Record>>);
 
-/// One password on its way through bcrypt.
+impl Default for LoginThrottle {
+    fn default() -> Self {
+        // Bounded by `begin_at`, which does not forget an attempt that waits.
+        Self(Mutex::new(LruCache::unbounded()))
+    }
+}
+
+/// One attempt on its way through bcrypt. Dropping it ends the attempt.
 #[derive(Debug)]
 pub struct LoginAttempt {
     throttle: Arc<LoginThrottle>,
-    source: ClientNetwork,
-    suspect: bool,
-    /// Of what was wrong.
+    network: ClientNetwork,
+    is_suspect: bool,
+    /// The digest of the credential that was wrong.
     failed: Option<Digest>,
 }
 
 impl LoginThrottle {
-    /// Begin an attempt, or learn why not. `max_failures` come without a wait.
+    /// Begins an attempt of a network that may fail `max_failures` times without having to wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refusal::TooManyFailures`] with the time to wait, or [`Refusal::Busy`] when the
+    /// network has attempts enough that wait for bcrypt.
     pub fn begin(
         self: &Arc<Self>,
-        source: ClientNetwork,
+        network: ClientNetwork,
         max_failures: u32,
     ) -> Result<LoginAttempt, Refusal> {
-        self.begin_at(source, max_failures, Instant::now())
+        self.begin_at(network, max_failures, Instant::now())
     }
 
-    /// Whether an attempt might begin.
-    pub fn may_begin(&self, source: ClientNetwork, max_failures: u32) -> Result<(), Refusal> {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = records.get_mut(&source) else { return Ok(()) };
+    /// Checks whether an attempt might begin, without beginning one.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`Self::begin`].
+    pub fn may_begin(&self, network: ClientNetwork, max_failures: u32) -> Result<(), Refusal> {
+        let mut records = self.0.lock();
+        let Some(record) = records.peek_mut(&network) else { return Ok(()) };
         record.may_begin(max_failures, Instant::now())
     }
 
     fn begin_at(
         self: &Arc<Self>,
-        source: ClientNetwork,
+        network: ClientNetwork,
         max_failures: u32,
         now: Instant,
     ) -> Result<LoginAttempt, Refusal> {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !records.contains_key(&source) && records.len() >= MAX_SOURCES {
-            forget_one(&mut records);
+        let mut records = self.0.lock();
+        if !records.contains(&network) {
+            if records.len() >= MAX_NETWORKS {
+                forget_one(&mut records);
+            }
+            records.put(network, Record::new(now));
         }
-        let record = records.entry(source).or_insert_with(|| Record::new(now));
+        // Present: it was put there if it was not.
+        let Some(record) = records.peek_mut(&network) else { return Err(Refusal::Busy) };
         record.may_begin(max_failures, now)?;
         record.pending += 1;
-        let suspect = record.is_suspect(now);
-        Ok(LoginAttempt { throttle: Arc::clone(self), source, suspect, failed: None })
+        let is_suspect = record.is_suspect(now);
+        Ok(LoginAttempt { throttle: Arc::clone(self), network, is_suspect, failed: None })
     }
 
-    fn end(&self, source: ClientNetwork, failed: Option<Digest>, now: Instant) {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = records.get_mut(&source) else { return };
+    fn end(&self, network: ClientNetwork, failed: Option<Digest>, now: Instant) {
+        let mut records = self.0.lock();
+        let Some(record) = records.peek_mut(&network) else { return };
         record.pending = record.pending.saturating_sub(1);
-        if let Some(password) = failed {
-            record.add_failure(password, now);
+        if let Some(credential) = failed {
+            record.add_failure(credential, now);
         }
-        if record.pending == 0 && record.failures == 0 {
-            records.remove(&source);
+        let has_nothing = record.pending == 0 && record.failures == 0;
+        if has_nothing {
+            records.pop(&network);
+        } else if failed.is_some() {
+            records.promote(&network);
         }
     }
 }
 
-/// The one that failed longest ago and waits for nothing. There is one: fewer throttle than
-/// sources fit into the queue.
-fn forget_one(records: &mut HashMap<ClientNetwork, Record>) {
-    let oldest = records
-        .iter()
-        .filter(|(_, record)| record.pending == 0)
-        .min_by_key(|(_, record)| record.last_failure)
-        .map(|(source, _)| *source);
-    if let Some(oldest) = oldest {
-        records.remove(&oldest);
+/// Forgets the network that failed longest ago and has no attempt waiting. There is one: the queue
+/// holds fewer attempts than the table networks.
+fn forget_one(records: &mut LruCache<ClientNetwork, Record>) {
+    let oldest = records.iter().rev().find(|(_, record)| record.pending == 0);
+    if let Some(oldest) = oldest.map(|(network, _)| *network) {
+        records.pop(&oldest);
     }
 }
 
 impl LoginAttempt {
-    /// Whether the address failed lately.
+    /// Returns whether the network has failed lately.
     pub fn is_suspect(&self) -> bool {
-        self.suspect
+        self.is_suspect
     }
 
-    pub fn failed(&mut self, password: Digest) {
-        self.failed = Some(password);
+    /// Notes that the credential with this digest was wrong.
+    pub fn failed(&mut self, credential: Digest) {
+        self.failed = Some(credential);
     }
 }
 
 impl Drop for LoginAttempt {
     fn drop(&mut self) {
-        self.throttle.end(self.source, self.failed, Instant::now());
+        self.throttle.end(self.network, self.failed, Instant::now());
     }
 }
 
@@ -197,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_to_the_longest_and_end() {
+    fn waits_double_up_to_a_minute_and_end_after_a_day() {
         let throttle = Arc::new(LoginThrottle::default());
         let mut waits = Vec::new();
         for failures in 0..10 {
@@ -214,7 +239,7 @@ mod tests {
         let suspect = |after| {
             throttle.begin_at(v4(1), 2, Instant::now() + after).map(|attempt| attempt.is_suspect())
         };
-        assert_eq!(suspect(LONGEST_WAIT), Ok(true));
+        assert_eq!(suspect(MAX_WAIT), Ok(true));
         assert_eq!(suspect(SUSPECT_FOR), Ok(false));
         assert!(throttle.begin(v4(1), 2).is_err());
         assert_eq!(suspect(FORGOTTEN_AFTER), Ok(false));
@@ -223,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_password_again_is_no_guess() {
+    fn a_password_that_is_sent_again_counts_once() {
         let throttle = Arc::new(LoginThrottle::default());
         for _ in 0..100 {
             fail(&throttle, v4(1), 1);
@@ -235,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn few_at_a_time() {
+    fn a_network_has_four_attempts_at_a_time() {
         let throttle = Arc::new(LoginThrottle::default());
         let pending: Vec<_> = (0..MAX_PENDING).map(|_| throttle.begin(v4(1), 100)).collect();
         assert!(pending.iter().all(Result::is_ok));
@@ -246,10 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn a_guesser_has_one_at_a_time() {
+    fn a_network_beyond_its_failures_has_one_attempt_at_a_time() {
         let throttle = Arc::new(LoginThrottle::default());
         fail(&throttle, v4(1), 1);
-        let later = Instant::now() + LONGEST_WAIT;
+        let later = Instant::now() + MAX_WAIT;
         let one = throttle.begin_at(v4(1), 1, later);
         assert!(one.is_ok());
         assert_eq!(throttle.begin_at(v4(1), 1, later).err(), Some(Refusal::Busy));
@@ -257,16 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_holds_failures_only() {
+    fn the_table_is_bounded_and_holds_networks_with_failures_alone() {
         let throttle = Arc::new(LoginThrottle::default());
         drop(throttle.begin(v4(1), 100));
-        assert_eq!(throttle.0.lock().unwrap().len(), 0);
+        assert_eq!(throttle.0.lock().len(), 0);
         fail(&throttle, v4(1), 1);
-        for host in 0..2 * MAX_SOURCES as u32 {
+        for host in 0..2 * MAX_NETWORKS as u32 {
             fail(&throttle, ClientNetwork::V6(u64::from(host)), 1);
         }
-        let records = throttle.0.lock().unwrap();
-        assert_eq!(records.len(), MAX_SOURCES);
-        assert!(!records.contains_key(&v4(1)), "the oldest is forgotten first");
+        let records = throttle.0.lock();
+        assert_eq!(records.len(), MAX_NETWORKS);
+        assert!(!records.contains(&v4(1)), "the oldest is forgotten first");
     }
 }

@@ -1,7 +1,8 @@
-//! Who may pass: reads the credentials out of header bytes, decides, and hands out a [`Permit`].
+//! Authentication and authorization: reads credentials from header bytes, checks them, and hands
+//! out a [`Permit`].
 //!
-//! Owns the cache of passwords that were right, the table of addresses that were wrong, and the
-//! threads that run bcrypt. Knows nothing of HTTP sessions beyond the bytes of one header.
+//! Owns the cache of passwords that were right, the login throttle, and the threads that run
+//! bcrypt. Knows nothing of HTTP sessions beyond the bytes of one header.
 
 mod basic;
 mod bcrypt_hash;
@@ -29,45 +30,53 @@ pub use verifier::Verifier;
 
 use crate::config::ClientNetwork;
 
-/// Where a request comes from.
+/// The client network that a request comes from, and its limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
+    /// The client network.
     pub source: ClientNetwork,
-    /// How many wrong passwords that address may send without having to wait.
+    /// The number of wrong passwords that the network may send before it has to wait.
     pub max_failures: u32,
 }
 
-/// Identifies user, hash and password; keyed, so that it tells nothing outside this process.
+/// Identifies credentials: for a password, a keyed digest of user, hash and password, which reveals
+/// nothing outside this process; for an attempt with a bearer token, the SHA-256 of the token.
 type Digest = [u8; 32];
 
 /// Evidence that a request was authorized. Only this module makes one, and the step that picks an
-/// upstream takes one: a forgotten check does not compile into a proxied request.
+/// upstream requires one, so a forgotten check does not compile into a proxied request.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit(());
 
-/// Why a request was not authorized. Never holds what the client sent.
+/// The reason why a request was not authorized. It never holds what the client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No `Authorization` header.
+    /// The request has no `Authorization` header.
     NoCredentials,
-    /// Not one well-formed `Basic` header (RFC 7617).
+    /// The request has several `Authorization` headers, or one that is not well-formed (RFC 7617).
     Malformed,
-    /// Unknown user or wrong password: the client is not told which, and neither is the log.
+    /// The user or token is unknown, or the password is wrong. Neither the client nor the log is
+    /// told which.
     WrongCredentials,
     /// Too many passwords are waiting to be checked.
     Busy,
-    /// Too many wrong passwords came from this address; with the time until it may try again.
+    /// Too many wrong credentials came from this client network; with the time until it may try
+    /// again.
     TooManyFailures(Duration),
-    /// The connection has not shown the client certificate that is demanded: it is older than the
-    /// demand, or asked for a public path before.
+    /// The connection has not shown the client certificate that is required: it was opened before
+    /// the configuration required one, or its handshake did not, since the listener has public
+    /// paths.
     NoCertificate,
-    /// Known, but not to this route.
+    /// The client certificate of the connection, or one that verified it, has ended, or the
+    /// configuration in force does not admit it any more.
+    CertificateWithdrawn,
+    /// The caller is known, but not permitted on this route.
     NotPermitted,
 }
 
 impl Refusal {
-    /// The reason as the log and the metrics name it.
+    /// Returns the reason as the log and the metrics name it.
     pub fn reason(self) -> &'static str {
         match self {
             Refusal::NoCredentials => "no credentials",
@@ -76,6 +85,7 @@ impl Refusal {
             Refusal::Busy => "too many logins in progress",
             Refusal::TooManyFailures(_) => "too many wrong credentials",
             Refusal::NoCertificate => "connection without the client certificate that is demanded",
+            Refusal::CertificateWithdrawn => "client certificate ended or not admitted any more",
             Refusal::NotPermitted => "not permitted on this route",
         }
     }
@@ -101,8 +111,8 @@ impl PublicPaths {
         Self(paths.iter().map(|path| path.clone().into_bytes()).collect())
     }
 
-    /// Returns whether a path is declared public. Compares the bytes that the exporter will see,
-    /// without decoding or normalising them.
+    /// Returns evidence that a path is declared public; `None` if it is not. Compares the bytes
+    /// that the exporter will see, without decoding or normalising them.
     pub fn find(&self, path: &[u8]) -> Option<PublicPath> {
         self.0.contains(path).then_some(PublicPath(()))
     }

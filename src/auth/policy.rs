@@ -1,4 +1,4 @@
-//! The rules of a route: who may use it.
+//! The access rules of a route.
 
 use super::caller::Identity;
 use super::{Caller, Permit, Refusal};
@@ -8,13 +8,14 @@ use crate::config::routes::{AccessRules, Rule};
 #[derive(Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
-    /// Whether the `Authorization` field is not looked at, since no rule could need it.
+    /// True if the `Authorization` field is not looked at, since no rule needs it.
     ignores_credentials: bool,
 }
 
 impl Policy {
-    /// Takes the rules of a route. Without any, the exporter-toolkit's way holds: with users in the file
-    /// a user of it is authorized, without users everybody is, whatever credentials a request has.
+    /// Takes the rules of a route. Without any, the exporter-toolkit's way holds: with users in the
+    /// file a user of it is authorized, without users everybody is, whatever credentials a request
+    /// has.
     pub fn new(access: &AccessRules, has_users: bool) -> Self {
         match access {
             AccessRules::Toolkit => Self {
@@ -34,7 +35,8 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// Returns [`Refusal::NoCredentials`] when credentials could help, else [`Refusal::NotPermitted`].
+    /// Returns [`Refusal::NoCredentials`] when credentials could help, else
+    /// [`Refusal::NotPermitted`].
     pub fn authorize(&self, caller: &Caller<'_>) -> Result<Permit, Refusal> {
         if self.rules.iter().any(|rule| is_met(rule, caller)) {
             return Ok(Permit(()));

@@ -1,12 +1,14 @@
-//! The exporter-toolkit's rate limit: one token bucket for the whole server, asked before
+//! The exporter-toolkit's rate limit: one token bucket for the whole server, applied before
 //! authentication.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::config::RateLimit;
 
-/// A bucket of `burst` tokens that gains one per `interval`; it starts full.
+/// A bucket of `burst` tokens that starts full and gains one token per `interval`.
 #[derive(Debug)]
 pub struct RateLimiter {
     limit: RateLimit,
@@ -16,17 +18,17 @@ pub struct RateLimiter {
 #[derive(Debug)]
 struct Bucket {
     tokens: f64,
-    filled: Instant,
+    updated: Instant,
 }
 
 impl RateLimiter {
     fn new(limit: RateLimit, now: Instant) -> Self {
-        let bucket = Bucket { tokens: limit.burst as f64, filled: now };
+        let bucket = Bucket { tokens: limit.burst as f64, updated: now };
         Self { limit, bucket: Mutex::new(bucket) }
     }
 
-    /// The limiter for a new configuration; an unchanged limit keeps its bucket, so that a reload
-    /// refills nothing.
+    /// Returns the limiter of a new configuration; `None` without a limit. An unchanged limit keeps
+    /// its bucket, so that a reload does not refill it.
     pub fn carry_over(
         limit: Option<&RateLimit>,
         previous: Option<&Arc<Self>>,
@@ -38,13 +40,17 @@ impl RateLimiter {
         }
     }
 
-    /// Take a token, or learn how long until there is one.
+    /// Takes a token.
+    ///
+    /// # Errors
+    ///
+    /// Returns the time until the next token is due.
     pub fn take(&self, now: Instant) -> Result<(), Duration> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.bucket.lock();
         let interval = self.limit.interval.as_secs_f64();
-        let gained = now.saturating_duration_since(bucket.filled).as_secs_f64() / interval;
+        let gained = now.saturating_duration_since(bucket.updated).as_secs_f64() / interval;
         bucket.tokens = (bucket.tokens + gained).min(self.limit.burst as f64);
-        bucket.filled = now;
+        bucket.updated = now;
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return Ok(());
@@ -58,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_then_one_per_interval() {
+    fn after_a_burst_one_request_per_interval_is_admitted() {
         let start = Instant::now();
         let limit = RateLimit { interval: Duration::from_millis(100), burst: 2 };
         let limiter = RateLimiter::new(limit, start);

@@ -1,4 +1,4 @@
-//! The users of one configuration.
+//! The users of one configuration, and the check of their passwords.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::config::User;
 #[derive(Default)]
 pub struct Users {
     by_name: HashMap<Vec<u8>, Arc<CachedHash>>,
-    /// The cost of the dearest hash: every failure takes the time of this one.
+    /// The highest cost of all hashes. Every failure takes the time of a check at this cost.
     highest_cost: u32,
 }
 
@@ -23,34 +23,41 @@ impl std::fmt::Debug for Users {
 }
 
 impl Users {
-    /// Users whose hash did not change keep what `previous` remembers of them, so that a reload
-    /// costs no scrape a bcrypt run.
+    /// Builds the users of a configuration. A user whose hash is the same in `previous` keeps its
+    /// cached password and its known sources, so that a reload costs no scrape a bcrypt run.
     pub fn new(users: &[User], previous: Option<&Users>) -> Self {
         let by_name: HashMap<_, _> = users
             .iter()
             .map(|user| {
                 let name = user.name.clone().into_bytes();
-                let known = previous
+                let unchanged = previous
                     .and_then(|previous| previous.by_name.get(&name))
                     .filter(|entry| entry.text() == user.hash.as_str())
                     .cloned();
-                (name, known.unwrap_or_else(|| Arc::new(CachedHash::new(&user.hash))))
+                (name, unchanged.unwrap_or_else(|| Arc::new(CachedHash::new(&user.hash))))
             })
             .collect();
         let highest_cost = users.iter().map(|user| user.hash.cost()).max().unwrap_or(0);
         Self { by_name, highest_cost }
     }
 
+    /// Returns whether the configuration has no users.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
 
+    /// Returns the number of users.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// A password that was right before costs two digests; anything else a bcrypt run, for which an
-    /// address that guesses has to wait.
+    /// Checks a password. A cached one costs two digests; any other one costs a bcrypt run, for
+    /// which a client network that has sent too many wrong passwords has to wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refusal::WrongCredentials`] for an unknown user or a wrong password, or the reason
+    /// why the password cannot be checked now.
     pub async fn check(
         &self,
         credentials: Credentials,
@@ -60,7 +67,7 @@ impl Users {
         let entry = self.by_name.get(credentials.user()).cloned();
         let hash_text = entry.as_ref().map_or("", |entry| entry.text());
         let digest = keyed_digest(credentials.user(), hash_text, credentials.password());
-        if let Some(entry) = entry.as_ref().filter(|entry| entry.remembers(&digest)) {
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.is_cached(&digest)) {
             return verifier.admit(origin, &entry.known_sources);
         }
         let highest_cost = self.highest_cost;

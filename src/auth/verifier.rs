@@ -1,9 +1,10 @@
-//! The threads that run bcrypt, so that the IO threads never do, and the queue before them.
+//! The threads that run bcrypt, so that the IO threads never do, and the queue in front of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::known_sources::KnownSources;
@@ -11,29 +12,32 @@ use super::login_throttle::{LoginAttempt, LoginThrottle};
 use super::{Digest, Origin, Refusal};
 use crate::os::priorities::{half_the_cores, lower_priority};
 
-/// LoginThrottle of one lane that may wait. What comes beyond is told to come back later instead of
-/// growing the memory.
-const LANE_LEN: usize = 256;
+/// Attempts that may wait in one queue. Further ones are refused as busy, so that the queue does
+/// not take up ever more memory.
+const MAX_QUEUED: usize = 256;
 
-/// Connections that may wait for one attempt; a scraper that opens many at once sends the same
-/// password on each.
+/// Connections that may wait for one attempt. A scraper that opens many connections at once sends
+/// the same password on each.
 const MAX_WAITING: usize = 1024;
 
-/// Below everything else this process does: a login may wait, a scrape may not.
+/// The nice value of the threads (0 to 19), lower in priority than everything else in this process:
+/// a login may wait, a scrape may not.
 const NICE: i32 = 10;
 
 type Task = Box<dyn FnOnce() -> bool + Send>;
 
+/// One attempt that waits for its bcrypt run.
 struct Job {
+    /// Equal for attempts with the same credentials.
     key: Digest,
     attempt: LoginAttempt,
     task: Task,
 }
 
-/// A few threads of low priority behind a bounded queue. They start with the first attempt: a guard
-/// without users has none.
+/// A few threads of low priority behind a bounded queue. The threads start with the first attempt,
+/// so a guard without users has none.
 pub struct Verifier {
-    queue: Arc<Queue>,
+    queue: Arc<VerifierQueue>,
     throttle: Arc<LoginThrottle>,
     thread_count: usize,
     started: OnceLock<()>,
@@ -44,7 +48,7 @@ impl Default for Verifier {
         Self {
             queue: Arc::default(),
             throttle: Arc::default(),
-            // Reads files of the system, which the threads that serve may not.
+            // Counted here, since it reads system files, which the serving threads may not read.
             thread_count: half_the_cores(),
             started: OnceLock::new(),
         }
@@ -52,24 +56,32 @@ impl Default for Verifier {
 }
 
 #[derive(Default)]
-struct Queue {
-    lanes: Mutex<Lanes>,
-    more: Condvar,
+struct VerifierQueue {
+    jobs: Mutex<PendingJobs>,
+    not_empty: Condvar,
 }
 
 #[derive(Default)]
-struct Lanes {
-    /// Of addresses that have not failed lately: these go first, so that a right password is never
-    /// behind wrong ones.
-    calm: VecDeque<Job>,
+struct PendingJobs {
+    /// Attempts of client networks that have not failed lately. They are served first, so that a
+    /// right password never waits behind wrong ones.
+    unsuspected: VecDeque<Job>,
     suspect: VecDeque<Job>,
-    /// Who waits for which attempt. Many connections with the same password wait for one.
+    /// The connections that wait for each attempt. Many connections with the same password wait for
+    /// one attempt.
     waiting: HashMap<Digest, Vec<oneshot::Sender<bool>>>,
 }
 
 impl Verifier {
-    /// For credentials that need no bcrypt run and are right. Who guesses must not learn so before
-    /// it may ask again: a remembered password would be easier to guess than another.
+    /// Admits credentials that are right without a bcrypt run.
+    ///
+    /// A throttled source is refused even with cached credentials; otherwise the cache would be a
+    /// faster oracle than bcrypt. Only `known_sources` are exempt.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refusal::TooManyFailures`] or [`Refusal::Busy`] while the source may make no
+    /// attempt.
     pub fn admit(&self, origin: Origin, known_sources: &KnownSources) -> Result<(), Refusal> {
         if !known_sources.touch(origin.source) {
             self.throttle.may_begin(origin.source, origin.max_failures)?;
@@ -78,25 +90,30 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether `task` finds the password right. An attempt whose caller is no more by the time its
-    /// turn comes is skipped.
+    /// Returns the result of `task`, which checks a password. Attempts with the same `key` share
+    /// one run, and an attempt whose callers have all left by the time it is due is skipped.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Refusal::TooManyFailures`] for a throttled source, or [`Refusal::Busy`] when too
+    /// many attempts or connections wait.
     pub async fn verify(
         &self,
         key: Digest,
         origin: Origin,
         task: impl FnOnce() -> bool + Send + 'static,
     ) -> Result<bool, Refusal> {
-        self.started.get_or_init(|| start(&self.queue, self.thread_count));
+        self.started.get_or_init(|| start_threads(&self.queue, self.thread_count));
         let (reply, answer) = oneshot::channel();
         {
-            let mut lanes = self.queue.lock();
-            match lanes.waiting.get_mut(&key) {
+            let mut jobs = self.queue.jobs.lock();
+            match jobs.waiting.get_mut(&key) {
                 Some(waiting) if waiting.len() >= MAX_WAITING => return Err(Refusal::Busy),
                 Some(waiting) => waiting.push(reply),
                 None => {
                     let attempt = self.throttle.begin(origin.source, origin.max_failures)?;
-                    lanes.enqueue(Job { key, attempt, task: Box::new(task) }, reply)?;
-                    self.queue.more.notify_one();
+                    jobs.enqueue(Job { key, attempt, task: Box::new(task) }, reply)?;
+                    self.queue.not_empty.notify_one();
                 }
             }
         }
@@ -104,21 +121,22 @@ impl Verifier {
     }
 }
 
-impl Lanes {
+impl PendingJobs {
     fn enqueue(&mut self, job: Job, reply: oneshot::Sender<bool>) -> Result<(), Refusal> {
-        let lane = if job.attempt.is_suspect() { &mut self.suspect } else { &mut self.calm };
-        if lane.len() >= LANE_LEN {
+        let queue =
+            if job.attempt.is_suspect() { &mut self.suspect } else { &mut self.unsuspected };
+        if queue.len() >= MAX_QUEUED {
             return Err(Refusal::Busy);
         }
         self.waiting.insert(job.key, vec![reply]);
-        lane.push_back(job);
+        queue.push_back(job);
         Ok(())
     }
 
-    /// The next job that somebody waits for.
+    /// Returns the next job that a connection still waits for.
     fn next(&mut self) -> Option<Job> {
         loop {
-            let job = self.calm.pop_front().or_else(|| self.suspect.pop_front())?;
+            let job = self.unsuspected.pop_front().or_else(|| self.suspect.pop_front())?;
             let waiting = self.waiting.get(&job.key);
             if waiting.is_some_and(|waiting| waiting.iter().any(|reply| !reply.is_closed())) {
                 return Some(job);
@@ -128,32 +146,28 @@ impl Lanes {
     }
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl VerifierQueue {
     fn next(&self) -> Job {
-        let mut lanes = self.lock();
+        let mut jobs = self.jobs.lock();
         loop {
-            if let Some(job) = lanes.next() {
+            if let Some(job) = jobs.next() {
                 return job;
             }
-            lanes = self.more.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            self.not_empty.wait(&mut jobs);
         }
     }
 
     fn answer(&self, key: &Digest, matched: bool) {
-        for reply in self.lock().waiting.remove(key).unwrap_or_default() {
-            // The caller may have left; then nobody wants the answer.
+        for reply in self.jobs.lock().waiting.remove(key).unwrap_or_default() {
+            // Fails if the caller has left.
             let _ = reply.send(matched);
         }
     }
 }
 
-/// Should the system refuse a thread, the others do the work; should it refuse all, every login
-/// waits until its client leaves.
-fn start(queue: &Arc<Queue>, thread_count: usize) {
+/// Starts the threads. If the system refuses some of them, the others do the work; if it refuses
+/// all, every login waits until its client leaves.
+fn start_threads(queue: &Arc<VerifierQueue>, thread_count: usize) {
     for index in 0..thread_count {
         let queue = Arc::clone(queue);
         let thread = std::thread::Builder::new().name(format!("bcrypt-{index}"));
@@ -163,16 +177,17 @@ fn start(queue: &Arc<Queue>, thread_count: usize) {
     }
 }
 
-fn work(queue: &Queue) -> ! {
+fn work(queue: &VerifierQueue) -> ! {
     lower_priority(NICE);
     loop {
         let Job { key, mut attempt, task } = queue.next();
-        // A panic, which bcrypt has none of, must leave nobody waiting.
+        // bcrypt does not panic; if it did, the connections that wait would still get an answer.
         let matched = catch_unwind(AssertUnwindSafe(task)).unwrap_or(false);
         if !matched {
             attempt.failed(key);
         }
-        // Counted before it is answered: the next attempt of this client must know.
+        // Ends the attempt before the answer, so that a failure counts in the client's next
+        // attempt.
         drop(attempt);
         queue.answer(&key, matched);
     }

@@ -1,4 +1,5 @@
-//! The processes below the child: adopted when their parent ends, reaped, and ended with it.
+//! The processes that the child has started: they are adopted when their parent ends, reaped, and
+//! killed when the child has ended.
 
 use std::fs;
 use std::io;
@@ -10,10 +11,11 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_
 
 use super::spawn::ProcessGroup;
 
-/// How long killed processes may take to be gone: they are at once, except those that sit in the
-/// kernel.
+/// How long killed processes may take to end: they do so at once, except in an uninterruptible
+/// system call.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
-const POLL: Duration = Duration::from_millis(1);
+/// How often the children are looked for while killed ones end.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Makes orphans below this process its children, as they are for PID 1 (PR_SET_CHILD_SUBREAPER).
 ///
@@ -21,39 +23,43 @@ const POLL: Duration = Duration::from_millis(1);
 ///
 /// Returns the error of prctl(2).
 pub fn adopt_orphans() -> io::Result<()> {
-    // Any process id turns the flag on; there is no meaning in which one.
+    // Any process id but 0 turns the flag on, and its value does not matter.
     set_child_subreaper(Some(getpid()))?;
     Ok(())
 }
 
-/// Reaps every child that has ended, until none is left that has.
+/// Reaps each child that has ended (waitpid(2)), and returns it with its status.
 pub fn reap() -> impl Iterator<Item = (Pid, ExitStatus)> {
-    // Nothing else in this process waits for children.
+    // This takes the status of every child, so nothing else in this process may wait for children.
     std::iter::from_fn(|| {
         let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
         Some((pid, ExitStatus::from_raw(status.as_raw())))
     })
 }
 
-/// Kills what is left of a group whose leader has ended, and every orphan that came to this process.
-pub async fn end_all(group: ProcessGroup) {
-    let end = Instant::now() + KILL_TIMEOUT;
+/// Kills the rest of a process group whose leader has ended, and every adopted orphan; gives up
+/// after [`KILL_TIMEOUT`].
+pub async fn kill_all(group: ProcessGroup) {
+    let deadline = Instant::now() + KILL_TIMEOUT;
     loop {
         group.signal(Signal::KILL);
         let children = children();
         for child in &children {
-            // It was not reaped since it was listed, so that its number is still its own.
+            // It has not been reaped since it was listed, so its process id has not been reused.
             let _ = kill_process(*child, Signal::KILL);
         }
         reap().for_each(drop);
         if children.is_empty() {
             return;
         }
-        if Instant::now() > end {
-            tracing::warn!(processes = ?children, "Failed to end what the exporter started");
+        if Instant::now() > deadline {
+            tracing::warn!(
+                processes = ?children,
+                "Failed to kill the processes that the exporter started"
+            );
             return;
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

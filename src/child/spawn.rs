@@ -1,5 +1,5 @@
-//! Starting the command: in a process group of its own, killed when the guard dies, with nothing
-//! of the guard's in its environment or among its descriptors.
+//! The start of the command: in a process group of its own, killed when the guard dies, and without
+//! variables or descriptors that belong to the guard.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,11 +10,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::os::child_process;
 use crate::os::limits::InheritedLimits;
 
-/// The exit codes of shells and env(1) for a command that could not be started.
+/// The exit code of shells and env(1) for a command that does not exist.
 const EXIT_NOT_FOUND: u8 = 127;
+/// The exit code of shells and env(1) for a command that exists but cannot be run.
 const EXIT_CANNOT_RUN: u8 = 126;
 
-/// Variables that are about this process: sockets, notifications and credentials from systemd.
+/// Variables that systemd sets for this process alone: sockets, notifications and credentials.
 const OWN_VARIABLES: [&str; 7] = [
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -24,6 +25,7 @@ const OWN_VARIABLES: [&str; 7] = [
     "WATCHDOG_PID",
     "CREDENTIALS_DIRECTORY",
 ];
+/// The prefix of the variables for the guard's flags.
 const OWN_PREFIX: &[u8] = b"EXPORTER_GUARD_";
 
 /// The child and the process group that it leads.
@@ -44,14 +46,14 @@ impl ProcessGroup {
         let mut command = Command::new(program);
         command.args(args);
         for (name, _) in std::env::vars_os() {
-            let own = name.as_encoded_bytes().starts_with(OWN_PREFIX)
+            let is_own = name.as_encoded_bytes().starts_with(OWN_PREFIX)
                 || OWN_VARIABLES.iter().any(|variable| name == *variable);
-            if own {
+            if is_own {
                 command.env_remove(name);
             }
         }
         child_process::isolate(&mut command, limits);
-        // Not waited for here: `descendants::reap` does.
+        // `descendants::reap` waits for it.
         let child = command.spawn()?;
         Ok(Self(Pid::from_child(&child)))
     }
@@ -61,15 +63,15 @@ impl ProcessGroup {
         self.0
     }
 
-    /// Sends a signal to the child and what it started.
+    /// Sends a signal to the child and to the processes of its group that it started.
     pub fn signal(self, signal: Signal) {
-        // A group that is gone is no error worth telling: its number is not reused while the leader has
-        // not been reaped, and right after that only `end_all` signals it.
+        // A group that has ended is no error. Its number is not reused before the leader is reaped,
+        // and right after that only `kill_all` signals it.
         let _ = kill_process_group(self.0, signal);
     }
 }
 
-/// Returns the exit code that says why a command could not be started.
+/// Returns the exit code for a command that could not be started.
 pub fn exit_code(error: &io::Error) -> u8 {
     if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_CANNOT_RUN }
 }

@@ -13,7 +13,7 @@ pub use flags::{
     QuickstartArgs, ServeArgs,
 };
 
-/// Runs the program with these arguments, the first of which is its own name.
+/// Runs the program with `args`, the first of which is its own name, and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match flags::parse(args) {
         Ok(cli) => ExitCode::from(dispatch(cli)),
@@ -23,9 +23,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli) -> u8 {
     let inherited = limits::InheritedLimits::read();
-    // Before anything secret is in memory.
+    // Core dumps are turned off before any secret is in memory.
     if let Err(error) = dumps::forbid() {
-        return fail(&format!("cannot turn off core dumps: {error}"));
+        // The rules of a container may forbid the call, and with it the guard.
+        eprintln!("exporter-guard: warning: cannot turn off core dumps: {error}");
     }
     match cli.command {
         None => exit_code(commands::serve::run(cli.serve, inherited)),
@@ -49,7 +50,7 @@ fn exit_code<E: Display>(result: Result<u8, E>) -> u8 {
     result.unwrap_or_else(|error| fail(&error))
 }
 
-/// Prints why the program ends, and returns the exit code that says so.
+/// Prints the reason of a failure to stderr, and returns the exit code of failures.
 fn fail(error: &dyn Display) -> u8 {
     eprintln!("exporter-guard: {error}");
     exit_codes::FAILURE

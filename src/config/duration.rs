@@ -68,7 +68,7 @@ pub fn display(duration: Duration) -> String {
     let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
     let units = units.into_iter().chain([("ms", 1_000_000), ("µs", 1_000), ("ns", 1)]);
     let fitting = units
-        .filter(|(_, scale)| nanos > 0 && nanos % scale == 0)
+        .filter(|(_, scale)| nanos > 0 && nanos.is_multiple_of(*scale))
         .map(|(unit, scale)| format!("{}{unit}", nanos / scale));
     fitting.into_iter().next().unwrap_or_else(|| "0s".to_owned())
 }

@@ -17,7 +17,7 @@ use super::peer::{Peer, TlsPeerInfo};
 use super::proxy_header;
 use super::serve::{self, Admitted};
 use super::transport::Transport;
-use crate::config::{ClientAuth, ClientNetwork, Limits};
+use crate::config::{ClientNetwork, Limits};
 use crate::observe::{LogThrottle, Metrics};
 use crate::os::descriptors;
 use crate::snapshot::{Current, Snapshot};
@@ -150,7 +150,7 @@ impl Connections {
             Protocol::Configured => snapshot.tls(&listener),
         };
         let acceptor = tls.map(|tls| tls.acceptor.clone());
-        let client_auth = tls.map_or(ClientAuth::None, |tls| tls.handshake_client_auth);
+        let clients = tls.map(|tls| (tls.handshake_client_auth, Arc::clone(&tls.client_verifier)));
         let limits = snapshot.limits().clone();
         drop(snapshot);
         let address = client.address;
@@ -181,7 +181,8 @@ impl Connections {
         };
         match established {
             Ok(Some(Established { transport, address, permit })) => {
-                let tls = transport.ssl().map(|ssl| TlsPeerInfo::of(ssl, client_auth));
+                let tls = transport.ssl().zip(clients);
+                let tls = tls.map(|(ssl, (auth, verifier))| TlsPeerInfo::of(ssl, auth, &verifier));
                 let peer = peer(address, tls);
                 deadline.arm(limits.header_timeout);
                 let connections = self.clone();

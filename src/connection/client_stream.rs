@@ -1,9 +1,9 @@
-//! The stream handed to pingora: releases one HTTP/1 request head at a time.
+//! The stream that pingora reads a client from: it releases one HTTP/1 request head at a time.
 //!
-//! pingora reads 64 KiB at a time, waits for a head with a timeout per read, and closes on
-//! pipelined bytes. Here the head is collected first, under an absolute deadline and a byte cap,
-//! and what follows a request without a body stays back until that request is answered. An idle
-//! connection holds no buffer at all.
+//! pingora reads 64 KiB at a time, applies its timeout for a head to each read, and closes a
+//! connection on pipelined bytes. So this stream collects the head first, under an absolute
+//! deadline and a limit of bytes, and holds back the bytes after a request without a body until
+//! that request is answered. An idle connection holds no buffer at all.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -26,57 +26,60 @@ use super::request_head::{self, BodyFraming, Head};
 use super::transport::Transport;
 use crate::os::sockets;
 
-/// Read at a time while looking for the end of a head; on the stack, so that waiting holds none.
-const HEAD_READ: usize = 4096;
+/// Bytes of one read that looks for the end of a head. They are on the stack, so that a connection
+/// that waits holds none.
+const HEAD_READ_SIZE: usize = 4096;
 
-/// Bytes a client may send ahead while its request is being answered, before they are left in the
-/// socket.
-const READ_AHEAD: usize = 16 * 1024;
+/// Bytes that are read of the next requests while one is being answered; more stay in the socket.
+const MAX_READ_AHEAD: usize = 16 * 1024;
 
-/// Empty lines that may come before a request. There is no reason for more than one.
+/// Empty lines that are skipped before a request; a client has no reason to send more than one.
 const MAX_EMPTY_LINES: usize = 1024;
 
-/// Small writes are put together to this much, the most that a TLS record takes: the engine writes
-/// the head, the size of a chunk, the chunk and its end one by one.
-const WRITE_TOGETHER: usize = 16 * 1024;
+/// Bytes that small writes are collected to: as many as a TLS record holds. The engine writes the
+/// head, the size of a chunk, the chunk and its end one by one.
+const WRITE_BUFFER_SIZE: usize = 16 * 1024;
 
-/// What the engine may read now.
+/// The bytes that the engine may read now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Release {
-    /// Nothing: between requests, or all of this one is out.
+    /// None: the connection is between requests.
     Held,
-    /// This many buffered bytes, then nothing.
+    /// This many buffered bytes, then none.
     Bytes(usize),
-    /// Everything: a request with a body, or HTTP/2.
+    /// All that come: the request has a body, or the connection speaks HTTP/2.
     All,
 }
 
-/// Why no further request comes from a connection.
+/// The reason why no further request comes from a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RequestHeadError {
-    /// Closed or broken, with or without a piece of a head: nobody to answer.
+    /// The connection was closed or broke, with or without a part of a head; an answer would not
+    /// arrive.
     Gone,
-    /// The deadline passed while nothing had been sent: the normal end of an idle connection.
+    /// The deadline passed before the first byte: the normal end of an idle connection.
     Idle,
     /// The deadline passed in the middle of a head.
     TooSlow,
-    /// More bytes than allowed.
+    /// The head has more bytes than allowed.
     TooLarge,
-    /// One that another server may read in another way.
+    /// The head is one that another server may read in another way.
     Malformed,
 }
 
+/// A client's connection, as pingora reads requests from it and writes answers to it.
 #[derive(Debug)]
 pub struct ClientStream {
     transport: Transport,
     deadline: Arc<Deadline>,
     buffered: Vec<u8>,
     release: Release,
-    /// Written, but not yet given to the transport.
+    /// Bytes that the engine has written and the transport has not taken yet.
     unwritten: Vec<u8>,
 }
 
 impl ClientStream {
+    /// Wraps a transport; the engine reads nothing until a head is released.
     pub fn new(transport: Transport) -> Self {
         let deadline = Arc::clone(&transport.socket().deadline);
         Self {
@@ -88,47 +91,54 @@ impl ClientStream {
         }
     }
 
-    /// Let everything through: HTTP/2 frames itself.
+    /// Releases everything from now on, for HTTP/2, which frames its requests itself.
     pub fn release_all(&mut self) {
         self.release = Release::All;
     }
 
+    /// Returns the deadline for reads, which is armed for each phase of the connection.
     pub fn deadline(&self) -> &Arc<Deadline> {
         &self.deadline
     }
 
-    /// Whether the client has yet to take something before more can be written.
+    /// Returns a flag that is true while the client has to take bytes before more can be written.
     pub fn backlog(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.transport.socket().backlog)
     }
 
-    /// How many bytes the kernel has yet to deliver, for as long as the gate lives.
+    /// Returns a function that returns how many bytes the kernel has yet to deliver to the client.
+    /// It is valid as long as the stream, whose descriptor it uses.
     pub fn unacknowledged(&self) -> impl Fn() -> usize + use<> {
         let fd = self.transport.socket().as_raw_fd();
         move || sockets::unacknowledged(fd)
     }
 
-    /// Whether bytes of a request have come already.
     fn has_buffered(&self) -> bool {
         !self.buffered.is_empty()
     }
 
-    /// Whether the request that was released last has a body.
+    /// Returns whether the request that was released last has a body.
     pub fn body_follows(&self) -> bool {
         self.release == Release::All
     }
 
-    /// Wait for the first byte of the next request, under the deadline that is armed. Empty lines
-    /// before it do not count (RFC 9112 section 2.2).
+    /// Waits for the first byte of the next request, under the deadline that is armed. Empty lines
+    /// before a request are skipped (RFC 9112 section 2.2).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RequestHeadError::Idle`] when the deadline passes, [`RequestHeadError::Gone`] when
+    /// the connection ends, and [`RequestHeadError::Malformed`] after more than 1024 empty lines.
     pub async fn first_byte(&mut self) -> Result<(), RequestHeadError> {
         let mut skipped = 0;
         loop {
             skipped += self.skip_empty_lines();
-            // A deadline is looked at while nothing comes; this is what never ends.
+            // The deadline is checked only while nothing comes, so it ends no stream of empty
+            // lines.
             if skipped > MAX_EMPTY_LINES {
                 return Err(RequestHeadError::Malformed);
             }
-            // Half of a line end may be of an empty line.
+            // A lone CR may be the first half of an empty line.
             if self.has_buffered() && self.buffered != b"\r" {
                 return Ok(());
             }
@@ -141,8 +151,14 @@ impl ClientStream {
         }
     }
 
-    /// Collect one request head of at most `max_bytes`, whose first byte has come, under the deadline that is armed, and
-    /// release it to the engine.
+    /// Collects one request head of at most `max_bytes` bytes, the first of which has come, and
+    /// releases it to the engine. The deadline that is armed holds for the whole head.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`RequestHeadError::TooSlow`] when the deadline passes, [`RequestHeadError::Gone`]
+    /// when the connection ends, and [`RequestHeadError::TooLarge`] or
+    /// [`RequestHeadError::Malformed`] for a head that is not released.
     pub async fn next_head(&mut self, max_bytes: usize) -> Result<(), RequestHeadError> {
         let mut searched = 0;
         loop {
@@ -173,27 +189,28 @@ impl ClientStream {
         }
     }
 
-    /// How many there were.
+    /// Removes the empty lines at the beginning of the buffer, and returns their number.
     fn skip_empty_lines(&mut self) -> usize {
         let (mut rest, mut lines) = (self.buffered.as_slice(), 0);
         while let [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] = rest {
             (rest, lines) = (after, lines + 1);
         }
-        let empty = self.buffered.len() - rest.len();
-        self.buffered.drain(..empty);
+        let skipped_bytes = self.buffered.len() - rest.len();
+        self.buffered.drain(..skipped_bytes);
         lines
     }
 
-    /// Take the gate back from the engine after a response, closed until the next head.
+    /// Takes the stream back from the engine after a response; it releases nothing until the next
+    /// head is complete. `None` when pingora's stream is not a [`ClientStream`].
     pub fn reclaim(stream: pingora::protocols::Stream) -> Option<Box<Self>> {
-        let mut gate = stream.into_any().downcast::<Self>().ok()?;
-        gate.release = Release::Held;
-        Some(gate)
+        let mut reclaimed = stream.into_any().downcast::<Self>().ok()?;
+        reclaimed.release = Release::Held;
+        Some(reclaimed)
     }
 
-    /// Read some more bytes into the buffer. The end of the stream is an error here.
+    /// Reads more bytes into the buffer. The end of the stream is an error here.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut chunk = [std::mem::MaybeUninit::uninit(); HEAD_READ];
+        let mut chunk = [std::mem::MaybeUninit::uninit(); HEAD_READ_SIZE];
         let mut buf = ReadBuf::uninit(&mut chunk);
         ready!(self.poll_read_transport(cx, &mut buf))?;
         if buf.filled().is_empty() {
@@ -203,7 +220,8 @@ impl ClientStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Before it waits for the client, a connection gives the client what there is.
+    /// Reads from the transport. Before it waits for the client, it writes what was collected: the
+    /// client may be waiting for that.
     fn poll_read_transport(
         &mut self,
         cx: &mut Context<'_>,
@@ -214,13 +232,14 @@ impl ClientStream {
         }
         match self.poll_write_out(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // Below, the socket flushes when it has nothing to read.
+            // A second read makes the socket send: it flushes its own buffer when a read finds
+            // nothing.
             Poll::Ready(Ok(true)) => self.transport.poll_read(cx, buf),
             Poll::Ready(Ok(false)) | Poll::Pending => Poll::Pending,
         }
     }
 
-    /// Give the transport what was put together; whether there was anything.
+    /// Writes the collected bytes to the transport; true when there were any.
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if self.unwritten.is_empty() {
             return Poll::Ready(Ok(false));
@@ -244,11 +263,13 @@ impl ClientStream {
         n
     }
 
+    /// Waits until the client has closed the connection.
+    ///
     /// While a request without a body is answered, the engine reads only to learn that the client
-    /// left. Bytes of the next request are kept for later and are no news to it, nor is it that
-    /// they were the last.
+    /// has left. Bytes of the next request are buffered for later without telling the engine; after
+    /// them, neither is it told that the client has closed its side.
     fn poll_client_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.buffered.len() < READ_AHEAD {
+        while self.buffered.len() < MAX_READ_AHEAD {
             match ready!(self.poll_fill(cx)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -290,13 +311,13 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.unwritten.is_empty() && buf.len() >= WRITE_TOGETHER {
+        if self.unwritten.is_empty() && buf.len() >= WRITE_BUFFER_SIZE {
             return self.transport.poll_write(cx, buf);
         }
-        if self.unwritten.len() >= WRITE_TOGETHER {
+        if self.unwritten.len() >= WRITE_BUFFER_SIZE {
             ready!(self.poll_write_out(cx))?;
         }
-        let n = buf.len().min(WRITE_TOGETHER - self.unwritten.len());
+        let n = buf.len().min(WRITE_BUFFER_SIZE - self.unwritten.len());
         self.unwritten.extend_from_slice(&buf[..n]);
         Poll::Ready(Ok(n))
     }
@@ -315,7 +336,7 @@ impl AsyncWrite for ClientStream {
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        // The peer may be gone already.
+        // An error means that the client has left already.
         let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
@@ -343,7 +364,8 @@ impl Ssl for ClientStream {
     }
 }
 
-// What pingora would log or pool by; the connection's own context carries the peer's address.
+// pingora would use these for its log and its pools. The guard takes the client's address from
+// [`super::Peer`] instead.
 impl UniqueID for ClientStream {
     fn id(&self) -> UniqueIDType {
         0

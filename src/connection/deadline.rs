@@ -11,41 +11,47 @@ use tokio::time::{Instant, Sleep};
 
 const DISARMED: u64 = u64::MAX;
 
-/// Armed and disarmed by whoever knows the phase (also from the tasks of HTTP/2 streams); watched
-/// by the socket's read side through an [`Alarm`].
+/// A deadline that several tasks share. The code that knows the phase arms and disarms it (also
+/// from the tasks of HTTP/2 streams); the read side of the socket watches it through a
+/// [`DeadlineTimer`].
 pub struct Deadline {
     start: Instant,
     due_ms: AtomicU64,
 }
 
 impl Deadline {
+    /// Creates a deadline that is not armed.
     pub fn new() -> Self {
         Self { start: Instant::now(), due_ms: AtomicU64::new(DISARMED) }
     }
 
-    /// When it was made.
+    /// Returns the time when the deadline was created.
     pub fn start(&self) -> Instant {
         self.start
     }
 
-    /// The phase that begins now must end within `limit`, however many bytes trickle in meanwhile.
+    /// Sets the deadline to `limit` from now, to the millisecond. Bytes that trickle in do not
+    /// extend it.
     pub fn arm(&self, limit: Duration) {
         let due = self.start.elapsed().saturating_add(limit);
-        // Rounded up: never early.
+        // Rounded up, so that the deadline is never early.
         let due_ms = u64::try_from(due.as_millis() + 1).unwrap_or(DISARMED);
         self.due_ms.store(due_ms, Ordering::Relaxed);
     }
 
+    /// Clears the deadline.
     pub fn disarm(&self) {
         self.due_ms.store(DISARMED, Ordering::Relaxed);
     }
 
-    /// Wait until it has passed. It may be disarmed meanwhile, but not armed anew.
+    /// Waits until the deadline has passed; for ever when it is not armed. Meanwhile it may be
+    /// disarmed, but must not be armed anew: nothing would wake the task.
     pub async fn passed(&self) {
-        let mut alarm = Alarm::default();
-        std::future::poll_fn(|cx| alarm.poll_expired(self, cx)).await;
+        let mut timer = DeadlineTimer::default();
+        std::future::poll_fn(|cx| timer.poll_expired(self, cx)).await;
     }
 
+    /// Returns whether the deadline has passed.
     pub fn is_over(&self) -> bool {
         self.due().is_some_and(|due| due <= Instant::now())
     }
@@ -64,12 +70,13 @@ impl fmt::Debug for Deadline {
     }
 }
 
-/// The timer behind a deadline, made only once something has to wait.
+/// The timer that wakes a task at a deadline. It is created only once a task has to wait.
 #[derive(Debug, Default)]
-pub struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
-    /// Ready when the deadline has passed; otherwise wakes the task when it does.
+impl DeadlineTimer {
+    /// Returns ready when the deadline has passed; otherwise wakes the task when it does. A
+    /// deadline that is not armed wakes no task.
     pub fn poll_expired(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<()> {
         match deadline.due() {
             None => Poll::Pending,
@@ -77,7 +84,7 @@ impl Alarm {
         }
     }
 
-    /// Ready at `due`.
+    /// Returns ready from `due` on; until then, wakes the task at `due`.
     pub fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if sleep.deadline() != due {

@@ -1,4 +1,5 @@
-//! The first bytes of a connection: TLS where it belongs, and a word to those who got it wrong.
+//! The first bytes of a connection: the TLS handshake, and the answer to plaintext HTTP on a TLS
+//! port.
 
 use std::io;
 use std::sync::Arc;
@@ -14,29 +15,38 @@ use crate::tls::Acceptor;
 /// The type of a TLS record that holds a handshake message, the first byte of every ClientHello.
 const TLS_HANDSHAKE_RECORD: u8 = 0x16;
 
-/// Enough for a ClientHello with a post-quantum key share; the rest is read by OpenSSL.
+/// Bytes of the first read: enough for a ClientHello with a post-quantum key share. OpenSSL reads
+/// the rest.
 const FIRST_READ: usize = 2048;
 
-/// What Go's server answers, to the letter.
+/// The answer to plaintext HTTP on a TLS port, the same as that of Go's server to the letter.
 const HTTP_ON_TLS_PORT: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 const TIMED_OUT: &str = "timed out";
 
-/// Why a connection ended before its first request.
+/// The reason why a connection ended before its first request.
 #[derive(Debug)]
 pub enum HandshakeError {
-    /// Closed or timed out before it said anything: port scans and TCP health checks.
+    /// The client closed the connection or timed out before it sent anything, as port scans and TCP
+    /// health checks do.
     Silent,
-    /// A load balancer did not say who its client is, or not in a way that can be read.
+    /// A load balancer sent no PROXY header, or one that cannot be read.
     ProxyProtocol,
+    /// The client sent a plaintext HTTP request to a TLS port.
     HttpOnTlsPort,
+    /// The client began a TLS handshake on a plaintext port.
     TlsOnPlainPort,
-    /// With OpenSSL's reason, which holds nothing secret.
+    /// The TLS handshake failed. The reason is OpenSSL's or the socket's, and holds nothing secret.
     Tls(String),
 }
 
-/// Bring the connection to the point where HTTP can be spoken, under the deadline that is armed.
+/// Prepares a connection for HTTP, under the deadline that is armed: by a TLS handshake, or without
+/// `tls` by a look at the first byte.
+///
+/// # Errors
+///
+/// Returns the reason why the connection cannot carry HTTP; it is to be closed then.
 pub async fn establish(
     mut io: SocketIo,
     tls: Option<&Acceptor>,
@@ -50,7 +60,7 @@ pub async fn establish(
     match tls {
         None if is_tls => Err(HandshakeError::TlsOnPlainPort),
         Some(_) if first[0].is_ascii_uppercase() => {
-            // A courtesy; the connection is over either way.
+            // The connection is closed whether or not the client gets the answer.
             let _ = reject_http(&mut io).await;
             Err(HandshakeError::HttpOnTlsPort)
         }
@@ -73,7 +83,7 @@ async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, Handshak
     let accepted = {
         let mut accept = std::pin::pin!(stream.accept());
         std::future::poll_fn(|cx| {
-            // Nobody waits any more for what there would be to compute.
+            // The connection is closed after the deadline, so computing the rest would be wasted.
             if deadline.is_over() {
                 return Poll::Ready(Err(HandshakeError::Tls(TIMED_OUT.to_owned())));
             }
@@ -83,13 +93,14 @@ async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, Handshak
     };
     match accepted {
         Ok(()) => {
-            // The last flight and the session tickets must not wait for the first response.
+            // The socket collects writes; without a flush, the last flight of the handshake and the
+            // session tickets would wait for the first response.
             stream.flush().await.map_err(|error| HandshakeError::Tls(error.to_string()))?;
             Ok(Transport::Tls(Box::new(stream)))
         }
         Err(error) => {
             let reason = describe(&error);
-            // Sends the alert that says why.
+            // Sends the alert that tells the client the reason.
             let _ = stream.get_mut().flush().await;
             Err(HandshakeError::Tls(reason))
         }

@@ -20,12 +20,12 @@ use crate::os::priorities::half_the_cores;
 /// The threads and the queue of handshakes that can make progress.
 #[derive(Default)]
 pub struct HandshakePool {
-    queue: Mutex<Queue>,
+    queue: Mutex<HandshakeQueue>,
     not_empty: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
+struct HandshakeQueue {
     by_network: HashMap<ClientNetwork, VecDeque<Runnable>>,
     /// The networks that have a handshake waiting, each once, in the order in which they are served.
     round_robin: VecDeque<ClientNetwork>,
@@ -110,7 +110,7 @@ impl HandshakePool {
     }
 }
 
-impl Queue {
+impl HandshakeQueue {
     fn push(&mut self, network: ClientNetwork, handshake: Runnable) {
         let of_network = self.by_network.entry(network).or_default();
         if of_network.is_empty() {

@@ -9,7 +9,7 @@ use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerAp
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::client_stream::ClientStream;
 use super::deadline::Deadline;
@@ -46,6 +46,7 @@ pub(super) async fn serve<A>(
     let (streams, open) = watch::channel(0);
     let backlog = stream.backlog();
     let unacknowledged = stream.unacknowledged();
+    let closing = Arc::clone(&peer.closing);
     let connection = Arc::new(Http2Connection {
         app: Arc::clone(app),
         open_streams: streams,
@@ -57,11 +58,29 @@ pub(super) async fn serve<A>(
         write_timeout: limits.write_timeout.max(MIN_ENGINE_TIMEOUT),
         max_header_bytes: limits.max_header_bytes,
     });
+    let (stop, stopping) = watch::channel(false);
     tokio::select! {
-        _ = connection.process_new(Box::new(stream), shutdown) => {}
-        () = drained(open.clone(), &backlog, unacknowledged, shutdown.clone()) => {}
+        _ = connection.process_new(Box::new(stream), &stopping) => {}
+        () = drained(open.clone(), &backlog, unacknowledged, stopping.clone()) => {}
         () = idle(open, limits.idle_timeout) => {}
+        () = stop_when_closing(&stop, &closing, shutdown.clone()) => {}
     }
+}
+
+/// Tells the engine to send GOAWAY once the guard stops, or a request has closed the connection.
+async fn stop_when_closing(
+    stop: &watch::Sender<bool>,
+    closing: &Notify,
+    mut shutdown: ShutdownWatch,
+) {
+    tokio::select! {
+        // A sender that is gone means that the guard stops, too.
+        _ = shutdown.wait_for(|stop| *stop) => {}
+        () = closing.notified() => {}
+    }
+    // The engine may have ended.
+    let _ = stop.send(true);
+    std::future::pending().await
 }
 
 /// Waits until the guard stops, no stream is open any more and the client has taken every answer, or

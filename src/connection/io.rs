@@ -1,5 +1,6 @@
-//! The socket of one connection, with what pingora's own streams lack: an absolute read deadline,
-//! a limit on how long a peer may refuse to read, and buffers that exist only while in use.
+//! The socket of one connection. It has three things that pingora's own streams lack: an absolute
+//! deadline for reads, a limit on the time that a client may refuse to read, and buffers that exist
+//! only while they are in use.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -13,52 +14,56 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
-use super::deadline::{Alarm, Deadline};
+use super::deadline::{Deadline, DeadlineTimer};
 use super::listener::AcceptedSocket;
 
-/// Bytes collected before they are written without a flush: four full TLS records, which go out
-/// in one system call instead of four.
+/// Bytes that are collected before they are written without a flush: four full TLS records, which
+/// take one system call instead of four.
 const WRITE_BATCH: usize = 64 * 1024 + 4 * 64;
 
-/// One accepted socket. Writes are collected until flush, until a batch is full, or until the
-/// connection has nothing to read and so would wait: a response that trickles in trickles out.
+/// One accepted socket, which collects writes. They are sent at a flush, when a batch is full, and
+/// when a read finds nothing and has to wait, so that a slow response is not held back.
 #[derive(Debug)]
 pub struct SocketIo {
     socket: AcceptedSocket,
-    /// Bytes that were looked at before TLS and are still to be read.
+    /// Bytes that were read before the handshake and are to be read once more.
     replay: Vec<u8>,
-    out: Vec<u8>,
+    /// The batch of collected bytes, the first `written` of which are sent.
+    batch: Vec<u8>,
     written: usize,
+    /// The deadline for reads.
     pub deadline: Arc<Deadline>,
-    /// Whether the peer has sent anything.
+    /// Set once the client has sent anything.
     pub begun: Arc<AtomicBool>,
-    /// Whether the peer has yet to take something before more can be written.
+    /// Set while the client has to take bytes before more can be written.
     pub backlog: Arc<AtomicBool>,
-    alarm: Alarm,
-    /// For each batch that is written.
+    read_timer: DeadlineTimer,
+    /// The time that each batch may take from the first write that blocks.
     write_timeout: Duration,
-    write_alarm: Alarm,
+    write_timer: DeadlineTimer,
+    /// The time when a write of this batch first blocked.
     blocked_since: Option<Instant>,
 }
 
 impl SocketIo {
+    /// Wraps an accepted socket. The client may take `write_timeout` for each batch of writes.
     pub fn new(socket: AcceptedSocket, write_timeout: Duration) -> Self {
         Self {
             socket,
             replay: Vec::new(),
-            out: Vec::new(),
+            batch: Vec::new(),
             written: 0,
             deadline: Arc::new(Deadline::new()),
             begun: Arc::default(),
             backlog: Arc::default(),
-            alarm: Alarm::default(),
+            read_timer: DeadlineTimer::default(),
             write_timeout,
-            write_alarm: Alarm::default(),
+            write_timer: DeadlineTimer::default(),
             blocked_since: None,
         }
     }
 
-    /// Give back what was read ahead of its reader.
+    /// Puts bytes back that were read too early; the next reads return them.
     pub fn unread(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.replay.is_empty());
         self.replay = bytes;
@@ -76,7 +81,7 @@ impl SocketIo {
     }
 
     fn poll_write_socket(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let pending = &self.out[self.written..];
+        let pending = &self.batch[self.written..];
         match &mut self.socket {
             AcceptedSocket::Tcp(socket) => {
                 Pin::<&mut TcpStream>::new(socket).poll_write(cx, pending)
@@ -87,9 +92,9 @@ impl SocketIo {
         }
     }
 
-    /// Write out what was collected, and free the buffer: an idle connection holds none.
+    /// Sends the collected bytes and frees the buffer, so that an idle connection holds none.
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.out.len() {
+        while self.written < self.batch.len() {
             match self.poll_write_socket(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => self.written += n,
@@ -101,7 +106,7 @@ impl SocketIo {
                 }
             }
         }
-        self.out = Vec::new();
+        self.batch = Vec::new();
         self.written = 0;
         if self.blocked_since.take().is_some() {
             self.backlog.store(false, Ordering::Relaxed);
@@ -109,10 +114,11 @@ impl SocketIo {
         Poll::Ready(Ok(()))
     }
 
-    /// A peer that takes a byte now and then is no better than one that takes none.
+    /// Returns ready when the batch has taken too long. The bytes that a client takes do not extend
+    /// the time: one that takes a byte now and then is no better than one that takes none.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
-        self.write_alarm.poll_at(since + self.write_timeout, cx)
+        self.write_timer.poll_at(since + self.write_timeout, cx)
     }
 }
 
@@ -148,12 +154,12 @@ impl AsyncRead for SocketIo {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                if !this.out.is_empty()
+                if !this.batch.is_empty()
                     && let Poll::Ready(Err(error)) = this.poll_write_out(cx)
                 {
                     return Poll::Ready(Err(error));
                 }
-                ready!(this.alarm.poll_expired(&this.deadline, cx));
+                ready!(this.read_timer.poll_expired(&this.deadline, cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -166,10 +172,10 @@ impl AsyncWrite for SocketIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.out.len() >= WRITE_BATCH {
+        if self.batch.len() >= WRITE_BATCH {
             ready!(self.poll_write_out(cx))?;
         }
-        self.out.extend_from_slice(buf);
+        self.batch.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))
     }
 

@@ -17,23 +17,25 @@ use crate::config::ListenAddress;
 use crate::observe::LogThrottle;
 use crate::os::systemd;
 
-/// Connections the kernel completes while none is accepted; the kernel caps it at somaxconn.
+/// Connections that the kernel completes while none is accepted; the kernel caps it at
+/// `net.core.somaxconn`.
 pub(super) const BACKLOG: i32 = 4096;
 
-/// What the address of a unix socket begins with.
-const UNIX: &str = "unix:";
+/// The beginning of a unix socket's address.
+const UNIX_PREFIX: &str = "unix:";
 
-/// After accept fails for want of descriptors or memory, wait this long: existing connections end
+/// The wait after accept has failed for want of descriptors or memory: open connections end
 /// meanwhile, and a loop that spins would keep them from doing so.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// A bound socket, not yet known to the runtime.
+/// A bound socket that the runtime does not know yet.
 pub struct Bound {
     socket: BoundSocket,
     /// The address for the log, with the real port.
     pub address: String,
-    /// As the command line gives it; the same as `address` for a socket that was passed.
+    /// The address as the command line gives it; for a socket that systemd passed, `address`.
     pub name: String,
+    /// The file of a unix socket that the guard has bound, or got from another guard.
     file: Option<SocketFile>,
 }
 
@@ -43,7 +45,12 @@ enum BoundSocket {
 }
 
 impl Bound {
-    /// Bind one address; a host name binds every address it resolves to.
+    /// Binds one address; for a host name, every address that it resolves to.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the resolver, or of the operating system for the first address that
+    /// cannot be bound.
     pub fn bind(address: &ListenAddress) -> io::Result<Vec<Self>> {
         let mut bound = match address {
             ListenAddress::Unix(path) => {
@@ -62,27 +69,41 @@ impl Bound {
         Ok(bound)
     }
 
-    /// The sockets that systemd passed (sd_listen_fds(3)).
+    /// Takes the sockets that systemd passed (sd_listen_fds(3)); none without socket activation.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`systemd::listen_sockets`], or of the operating system for a
+    /// descriptor that is no socket.
     pub fn from_systemd() -> io::Result<Vec<Self>> {
         systemd::listen_sockets()?.into_iter().map(Self::from_fd).collect()
     }
 
-    /// A socket that another guard listens on, too; its file stays the other's.
+    /// Takes a socket that another guard listens on, too, and that still owns the file of the
+    /// socket.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system for a descriptor that is no socket.
     pub fn from_another(fd: OwnedFd, name: String) -> io::Result<Self> {
         let mut bound = Self::from_fd(fd)?;
-        if let Some(path) = bound.address.strip_prefix(UNIX) {
+        if let Some(path) = bound.address.strip_prefix(UNIX_PREFIX) {
             bound.file = Some(SocketFile::of_another(path.into()));
         }
         bound.name = name;
         Ok(bound)
     }
 
-    /// The file that is to go away with the listener.
+    /// Takes the file that is to be removed with the listener.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
     }
 
-    /// One more descriptor of the same socket.
+    /// Returns one more descriptor of the same socket.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system when there is no descriptor left.
     pub fn duplicate(&self) -> io::Result<OwnedFd> {
         match &self.socket {
             BoundSocket::Tcp(socket) => socket.as_fd(),
@@ -99,13 +120,21 @@ impl Bound {
             (Some(address), _) => (BoundSocket::Tcp(socket.into()), address.to_string()),
             (None, path) => {
                 let path = path.map_or("(unnamed)".into(), Path::to_string_lossy);
-                (BoundSocket::Unix(OwnedFd::from(socket).into()), format!("{UNIX}{path}"))
+                (BoundSocket::Unix(OwnedFd::from(socket).into()), format!("{UNIX_PREFIX}{path}"))
             }
         };
         Ok(Self { socket, name: address.clone(), address, file: None })
     }
 
-    /// Hand the socket to the runtime that is current.
+    /// Registers the socket with the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system when the socket cannot be registered.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn listen(self) -> io::Result<Listener> {
         let socket = match self.socket {
             BoundSocket::Tcp(socket) => AsyncSocket::Tcp(TcpListener::from_std(socket)?),
@@ -127,7 +156,7 @@ fn bind_tcp(address: SocketAddr, only_v6: bool) -> io::Result<Bound> {
     Bound::from_fd(socket.into())
 }
 
-/// `:PORT` is one dual-stack socket; a host without IPv6 gets the IPv4 one.
+/// Binds `:PORT`: one dual-stack socket, or on a host without IPv6 one for IPv4.
 fn bind_any(port: u16) -> io::Result<Bound> {
     let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
     match bind_tcp(v6, false) {
@@ -142,10 +171,10 @@ fn bind_any(port: u16) -> io::Result<Bound> {
     }
 }
 
-/// A listening socket of the runtime.
+/// A listening socket that is registered with the runtime.
 pub struct Listener {
     socket: AsyncSocket,
-    /// As the command line gives it.
+    /// The address as the command line gives it.
     pub name: Arc<str>,
     failures_logged: LogThrottle,
 }
@@ -158,12 +187,15 @@ enum AsyncSocket {
 /// An accepted socket.
 #[derive(Debug)]
 pub enum AcceptedSocket {
+    /// A TCP connection.
     Tcp(TcpStream),
+    /// A connection to a unix socket.
     Unix(UnixStream),
 }
 
 impl Listener {
-    /// The next connection. Running out of descriptors or memory is waited out.
+    /// Waits for the next connection, and returns it with the address of the client, which a unix
+    /// socket does not have. While the system lacks descriptors or memory, tries again.
     pub async fn accept(&self) -> (AcceptedSocket, Option<SocketAddr>) {
         loop {
             match self.try_accept().await {
@@ -173,7 +205,7 @@ impl Listener {
                     if let Some(suppressed) = self.failures_logged.admit("accept") {
                         tracing::warn!(err = %error, suppressed, "Accept failed, trying again");
                     }
-                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -183,7 +215,7 @@ impl Listener {
         match &self.socket {
             AsyncSocket::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                // Responses are written whole; Nagle would hold their last segment back.
+                // Responses are written whole; Nagle's algorithm would delay their last segment.
                 stream.set_nodelay(true)?;
                 Ok((AcceptedSocket::Tcp(stream), Some(peer)))
             }
@@ -195,7 +227,7 @@ impl Listener {
     }
 }
 
-/// Errors of the one connection that was to be accepted, not of the listener.
+/// Returns whether the error is of the one connection that was to be accepted, not of the listener.
 fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),

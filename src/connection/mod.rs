@@ -1,9 +1,10 @@
 //! One client connection, from the listening socket to the HTTP application that answers it.
 //!
-//! The path of a connection: [`listener`] binds and accepts, [`accept`] counts it against the limits,
-//! [`proxy_header`] reads who a load balancer speaks for, [`handshake`] looks at the first byte and
-//! does TLS on the threads of [`handshake_pool`], [`client_stream`] releases one request head at a
-//! time, and [`serve`] feeds them to an HTTP application until either side has had enough.
+//! The path of a connection: [`listener`] binds and accepts, [`accept`] counts it against the
+//! limits, [`proxy_header`] reads which client a load balancer speaks for, [`handshake`] looks at
+//! the first byte and does TLS on the threads of [`handshake_pool`], [`client_stream`] releases one
+//! request head at a time, and [`serve`] gives them to an HTTP application until either side closes
+//! the connection.
 
 pub mod accept;
 pub mod client_stream;

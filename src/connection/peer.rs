@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use openssl::ssl::{NameType, SslRef};
+use tokio::sync::Notify;
 
 use super::deadline::Deadline;
 use crate::config::{ClientAuth, ClientCertificate};
-use crate::tls::ClientNames;
+use crate::tls::{ClientNames, ClientVerifier, PresentedCertificate};
 
 /// Everything that a client has shown in its handshake, judged by the configuration of that moment.
 #[derive(Debug)]
 pub struct TlsPeerInfo {
     certificate: ClientCertificate,
+    presented: Option<PresentedCertificate>,
     names: Option<ClientNames>,
     /// The name that the client asked for (SNI, RFC 6066 section 3).
     server_name: Option<Box<str>>,
@@ -21,13 +23,16 @@ pub struct TlsPeerInfo {
 
 impl TlsPeerInfo {
     /// Reads the certificate and the server name of a handshake that asked for `client_auth`.
-    pub fn of(ssl: &SslRef, client_auth: ClientAuth) -> Self {
+    pub fn of(ssl: &SslRef, client_auth: ClientAuth, verifier: &ClientVerifier) -> Self {
         let server_name = ssl.servername(NameType::HOST_NAME).map(Into::into);
-        let Some(leaf) = ssl.peer_certificate() else {
-            return Self { certificate: ClientCertificate::Optional, names: None, server_name };
+        let presented = PresentedCertificate::of(ssl, verifier);
+        let leaf = ssl.peer_certificate().filter(|_| client_auth.verifies());
+        let names = leaf.map(|leaf| ClientNames::of(&leaf));
+        let certificate = match presented {
+            Some(_) => client_auth.presented_level(),
+            None => ClientCertificate::Optional,
         };
-        let names = client_auth.verifies().then(|| ClientNames::of(&leaf));
-        Self { certificate: client_auth.presented_level(), names, server_name }
+        Self { certificate, presented, names, server_name }
     }
 }
 
@@ -44,6 +49,8 @@ pub struct Peer {
     head: Arc<Deadline>,
     /// The deadline for the body of a request; each HTTP/2 stream has its own.
     pub(super) body: Deadline,
+    /// Notified when the connection is to be closed once its open requests are answered.
+    pub(super) closing: Arc<Notify>,
 }
 
 impl Peer {
@@ -54,12 +61,29 @@ impl Peer {
         tls: Option<TlsPeerInfo>,
         head: Arc<Deadline>,
     ) -> Self {
-        Self { listener, address, tls: tls.map(Arc::new), head, body: Deadline::new() }
+        Self {
+            listener,
+            address,
+            tls: tls.map(Arc::new),
+            head,
+            body: Deadline::new(),
+            closing: Arc::default(),
+        }
     }
 
     /// Returns how much the client has proved by a certificate.
     pub fn certificate(&self) -> ClientCertificate {
         self.tls.as_ref().map_or(ClientCertificate::Optional, |tls| tls.certificate)
+    }
+
+    /// Returns the certificate that the client has presented, verified or not.
+    pub fn presented(&self) -> Option<&PresentedCertificate> {
+        self.tls.as_ref()?.presented.as_ref()
+    }
+
+    /// Closes an HTTP/2 connection once the requests that are open on it are answered.
+    pub fn close_connection(&self) {
+        self.closing.notify_one();
     }
 
     /// Returns the names in the client's certificate when it was verified.
@@ -90,6 +114,7 @@ impl Peer {
             tls: self.tls.clone(),
             head: Arc::clone(&self.head),
             body: Deadline::new(),
+            closing: Arc::clone(&self.closing),
         }
     }
 }

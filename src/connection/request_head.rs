@@ -1,32 +1,40 @@
-//! Where an HTTP/1 request head ends and whether a body follows: just enough to hand the engine
-//! one request at a time. Errs on the safe side: what is not understood here is left to the
-//! engine's parser, which then never sees bytes of a later request. What the engine would read
-//! in its own way, and pass on, is refused.
+//! The end of an HTTP/1 request head, and whether a body follows: enough to give the engine one
+//! request at a time.
+//!
+//! The search errs on the safe side: a head that it does not understand is left to the engine's
+//! parser, which then never gets bytes of a later request. A head that the engine would read in its
+//! own way and forward is refused.
 
-/// What the bytes so far hold.
+/// The state of a request head, judged by the bytes that have come so far.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Head {
-    /// No end of the head yet.
+    /// The end of the head has not come yet.
     Partial,
-    /// A head of this many bytes.
-    Complete { len: usize, body: BodyFraming },
-    /// A head that another server may read in another way.
+    /// The bytes begin with a whole head.
+    Complete {
+        /// The length of the head in bytes, with the empty line that ends it.
+        len: usize,
+        /// The framing of the body that follows.
+        body: BodyFraming,
+    },
+    /// The head is one that another server may read in another way.
     Malformed,
 }
 
-/// How the body of a request is framed (RFC 9112 section 6.3).
+/// The framing of a request's body (RFC 9112 section 6.3).
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum BodyFraming {
+    /// The request has no body.
     None,
-    /// Content-Length or Transfer-Encoding: the bytes after the head are the engine's to read.
+    /// `Content-Length` or `Transfer-Encoding`: the engine reads the bytes after the head.
     Framed,
 }
 
-/// Look for the end of the head in `bytes`; `searched` bytes of it had none.
+/// Looks for the end of the head in `bytes`, the first `searched` of which are known to hold none.
 pub fn find(bytes: &[u8], searched: usize) -> Head {
-    // The end may straddle what was searched before.
+    // The end may begin in the bytes that were searched before.
     let from = searched.saturating_sub(3);
-    match end(&bytes[from..]) {
+    match find_end(&bytes[from..]) {
         None => Head::Partial,
         Some(end) => {
             let len = from + end;
@@ -38,8 +46,9 @@ pub fn find(bytes: &[u8], searched: usize) -> Head {
     }
 }
 
-/// Past the empty line, with CRLF or bare LF as line ends, both of which the engine takes.
-fn end(bytes: &[u8]) -> Option<usize> {
+/// Finds the position after the empty line. Lines end with CRLF or a bare LF; the engine accepts
+/// both.
+fn find_end(bytes: &[u8]) -> Option<usize> {
     let mut line_feeds =
         bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(i, _)| i);
     line_feeds.find_map(|at| match &bytes[at + 1..] {
@@ -49,9 +58,10 @@ fn end(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// `None` for what smuggles requests (RFC 9112 section 6.1): Content-Length together with
-/// Transfer-Encoding, more than one of either, and any transfer coding but `chunked`. The engine
-/// would pass on lists and doubles, and not every server finds the same end in them.
+/// Returns the framing; `None` for heads that smuggle requests (RFC 9112 section 6.1): with
+/// `Content-Length` and `Transfer-Encoding`, with more than one of either, or with any transfer
+/// coding but `chunked`. The engine would forward lists and repeated fields, and not every server
+/// finds the same end of the body in them.
 fn framing(head: &[u8]) -> Option<BodyFraming> {
     let mut framing = BodyFraming::None;
     for line in head.split(|byte| *byte == b'\n') {
@@ -71,16 +81,17 @@ fn is_length(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
-/// The value, when the line is this field. White space before the colon is the engine's to refuse.
+/// Returns the value when the line is this field. White space before the colon counts as part of
+/// the field here; the engine refuses it.
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = line.split_at_checked(name.len())?;
     let is_field = start.eq_ignore_ascii_case(name) && matches!(rest, [b':' | b' ' | b'\t', ..]);
     is_field.then(|| rest[1..].trim_ascii())
 }
 
-/// Three words with one space between (RFC 9112 section 3), and a target in one of its forms
-/// (section 3.2). The engine would escape what does not belong there, and ask the exporter for
-/// something else.
+/// Returns whether the first line is three words with one space between (RFC 9112 section 3), the
+/// second of them a target in one of its forms (section 3.2). The engine would escape characters
+/// that do not belong there, and ask the exporter for something else.
 fn has_request_line(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -100,7 +111,7 @@ fn has_request_line(head: &[u8]) -> bool {
         || is_absolute(b"http://")
         || is_absolute(b"https://")
         || (target == b"*" && method == b"OPTIONS")
-        // The engine refuses it whatever it wants.
+        // The engine refuses CONNECT, whatever its target.
         || method == b"CONNECT";
     !method.is_empty() && is_target && !version.is_empty()
 }
@@ -114,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_end_wherever_the_reads_were_cut() {
+    fn the_end_is_found_wherever_the_reads_were_cut() {
         let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /next";
         for searched in 0..=27 {
             assert_eq!(find(request, searched.min(26)), complete(27, BodyFraming::None));
@@ -126,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_how_the_body_is_framed() {
+    fn a_body_has_one_framing_or_the_head_is_malformed() {
         let framing =
             |fields: &str| match find(format!("POST / HTTP/1.1\r\n{fields}\r\n").as_bytes(), 0) {
                 Head::Complete { body, .. } => Some(body),
@@ -145,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn wants_a_request_line_of_three_words() {
-        let taken = |line: &str| {
+    fn a_request_line_has_three_words_and_a_valid_target() {
+        let is_accepted = |line: &str| {
             find(format!("{line}\r\nHost: a\r\n\r\n").as_bytes(), 0) != Head::Malformed
         };
         for line in ["GET /\u{e9} HTTP/1.1", "OPTIONS * HTTP/1.1", "GET HTTP://a/ HTTP/1.1"] {
-            assert!(taken(line), "{line}");
+            assert!(is_accepted(line), "{line}");
         }
         for line in [
             "",
@@ -163,7 +174,7 @@ mod tests {
             "GET ftp://a/ HTTP/1.1",
             "GET * HTTP/1.1",
         ] {
-            assert!(!taken(line), "{line}");
+            assert!(!is_accepted(line), "{line}");
         }
     }
 }

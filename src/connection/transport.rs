@@ -1,4 +1,4 @@
-//! What carries HTTP: a socket, or TLS over one.
+//! The transport under HTTP: a socket, or TLS over one.
 
 use std::io;
 use std::pin::Pin;
@@ -10,15 +10,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::io::SocketIo;
 
-/// The transport under HTTP.
+/// A connection that carries HTTP.
 #[derive(Debug)]
 pub enum Transport {
+    /// A socket without TLS.
     Plain(SocketIo),
+    /// TLS over a socket.
     Tls(Box<SslStream<SocketIo>>),
 }
 
 impl Transport {
-    /// Returns the socket at the bottom.
+    /// Returns the socket, which is below TLS if there is TLS.
     pub fn socket(&self) -> &SocketIo {
         match self {
             Self::Plain(io) => io,
@@ -26,6 +28,7 @@ impl Transport {
         }
     }
 
+    /// Returns the TLS session; `None` without TLS.
     pub fn ssl(&self) -> Option<&SslRef> {
         match self {
             Self::Plain(_) => None,
@@ -33,6 +36,7 @@ impl Transport {
         }
     }
 
+    /// Reads as [`AsyncRead::poll_read`] does.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -44,6 +48,7 @@ impl Transport {
         }
     }
 
+    /// Writes as [`AsyncWrite::poll_write`] does.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(io) => Pin::new(io).poll_write(cx, buf),
@@ -51,6 +56,7 @@ impl Transport {
         }
     }
 
+    /// Flushes as [`AsyncWrite::poll_flush`] does.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(io) => Pin::new(io).poll_flush(cx),
@@ -58,6 +64,7 @@ impl Transport {
         }
     }
 
+    /// Shuts the write side down as [`AsyncWrite::poll_shutdown`] does.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(io) => Pin::new(io).poll_shutdown(cx),

@@ -1,9 +1,11 @@
-//! Replacing a running guard by a new one (`--upgrade`) without a moment in which nobody listens.
+//! The handover: replaces a running guard by a new one (`--upgrade`), while the listening sockets
+//! stay open.
 //!
-//! The guard that runs listens on a unix socket of its own (`--upgrade.socket`, 0600). Its
-//! successor connects there and gets a descriptor of every listening socket, of that one too. When
-//! it serves it says so, and the first guard finishes what it has begun and ends. If it never
-//! says so, nothing has happened. Each side checks who the other is.
+//! The running guard listens on a unix socket of its own (`--upgrade.socket`, mode 0600). Its
+//! successor connects to that socket, and receives a descriptor of every listening socket,
+//! including that one. Once it serves, it says so; then the running guard finishes its requests and
+//! exits. If it never says so, the running guard goes on serving. Each side checks the user of the
+//! other.
 
 mod message;
 mod offer;
@@ -15,18 +17,22 @@ use std::os::fd::BorrowedFd;
 pub use offer::Offer;
 pub use predecessor::Predecessor;
 
-/// How a guard is replaced by its successor, and has replaced its predecessor.
+/// Both handovers of one guard: to its successor, and from its predecessor.
 pub struct Handover {
+    /// The offer to a successor.
     pub offer: Offer,
+    /// The predecessor, if there was one (`--upgrade`).
     pub predecessor: Option<Predecessor>,
 }
 
-/// What a listening socket is for.
+/// The purpose of a listening socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// A socket of `--web.listen-address`.
     Web,
+    /// A socket of `--telemetry.listen-address`.
     Telemetry,
-    /// For the next successor.
+    /// The socket of `--upgrade.socket`, for the next successor.
     Handover,
 }
 
@@ -42,7 +48,7 @@ impl Role {
     }
 }
 
-/// The other side runs as the same user, or as root.
+/// Checks that the other side runs as the same user or as root, and returns its process id.
 fn check_peer(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let peer = rustix::net::sockopt::socket_peercred(socket)?;
     let own = rustix::process::geteuid();

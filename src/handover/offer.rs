@@ -1,4 +1,4 @@
-//! The guard that runs: it offers its sockets to a successor.
+//! The side of the running guard, which offers its sockets to a successor.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,9 +11,11 @@ use super::{Role, check_peer, message};
 use crate::connection::socket_file::SocketMode;
 use crate::connection::{Bound, SocketFile, socket_file};
 
-/// From its connection until it serves; reading certificates and taking up 1,000 users included.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a successor may take from its connection until it serves, which includes loading
+/// certificates and 1,000 users.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The offer of the listening sockets to a successor.
 pub struct Offer {
     listener: UnixListener,
     file: Option<SocketFile>,
@@ -21,31 +23,48 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Listen on a new socket for whoever may come.
+    /// Listens for a successor on a new socket, with mode 0600.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of binding the socket.
     pub fn bind(path: &Path) -> io::Result<Self> {
         let (listener, file) = socket_file::bind(path, SocketMode::OwnerOnly)?;
         Ok(Self { listener, file: Some(file), sockets: Vec::new() })
     }
 
-    /// Listen on the socket of the predecessor.
+    /// Listens for a successor on the socket of the predecessor.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of fcntl(2).
     pub(super) fn inherited(listener: UnixListener, path: &Path) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let file = Some(SocketFile::of_another(path.to_owned()));
         Ok(Self { listener, file, sockets: Vec::new() })
     }
 
-    /// What a successor will get.
+    /// Adds a socket to those that a successor gets.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of duplicating the descriptor.
     pub fn add(&mut self, role: Role, bound: &Bound) -> io::Result<()> {
         self.sockets.push((SocketLabel::new(role, &bound.name), bound.duplicate()?));
         Ok(())
     }
 
+    /// Returns the file of the socket; `None` the second time.
     pub fn take_file(&mut self) -> Option<SocketFile> {
         self.file.take()
     }
 
-    /// Wait until a successor serves.
-    pub async fn taken(&self) -> io::Result<()> {
+    /// Waits until a successor serves; logs those that fail.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when connections cannot be accepted.
+    pub async fn wait_for_successor(&self) -> io::Result<()> {
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
@@ -54,17 +73,19 @@ impl Offer {
                     tracing::info!(successor, "A successor has taken over");
                     return Ok(());
                 }
-                Err(error) => tracing::warn!(err = %error, "No successor: serving on"),
+                Err(error) => {
+                    tracing::warn!(err = %error, "Failed to hand over to a successor, serving on");
+                }
             }
         }
     }
 
-    /// The process id of the one that serves now.
+    /// Sends the sockets, and returns the process id of the successor once it serves.
     async fn hand_over(&self, stream: UnixStream) -> io::Result<u32> {
         let successor = check_peer(stream.as_fd())?;
         stream.set_nonblocking(false)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(READY_TIMEOUT))?;
+        stream.set_read_timeout(Some(READY_TIMEOUT))?;
         tracing::info!(successor, "Handing the listening sockets over");
         let own = (SocketLabel::new(Role::Handover, ""), self.listener.as_fd());
         let others = self.sockets.iter().map(|(label, socket)| (label.clone(), socket.as_fd()));

@@ -1,10 +1,10 @@
-//! Log lines on stderr in the shape of Prometheus's programs: logfmt or JSON, time first.
+//! Log lines on stderr in the formats of Prometheus's programs, logfmt and JSON, with the time
+//! first.
 //!
-//! Only this program's own tracing events are written. What libraries say through the `log` crate
-//! goes nowhere, at any level: pingora's debug lines quote request heads, credentials included.
+//! Only the tracing events of this program are written. The messages of libraries through the `log`
+//! crate are dropped at every level: pingora's debug messages quote request heads with credentials.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use clap::ValueEnum;
 use time::OffsetDateTime;
@@ -15,34 +15,44 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use super::log_queue;
+
+/// RFC 3339 in UTC, with milliseconds.
 const TIME: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// A line's text for a field whose value says nothing.
-const NOTHING: &str = "0";
+/// The value of the field `suppressed` when no line was left out.
+const NONE_SUPPRESSED: &str = "0";
 
 /// The least severe level that is written (`--log.level`).
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
+    /// The most detailed messages
     Trace,
+    /// Details for debugging
     Debug,
+    /// Events of normal operation
     Info,
+    /// Problems that the guard copes with
     Warn,
+    /// Failures
     Error,
 }
 
-/// The shape of a log line (`--log.format`).
+/// The format of a log line (`--log.format`).
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// KEY=VALUE pairs
     Logfmt,
+    /// One JSON object per line
     Json,
 }
 
-/// Start logging for the rest of the process.
+/// Starts logging, for the rest of the process.
 pub fn init(level: LogLevel, format: LogFormat) {
     let layer = Lines { format }.with_filter(filter(level));
     let subscriber = tracing_subscriber::registry().with(layer);
-    // Already set only when tests of this crate share a process; then the first one stays.
+    // A subscriber is already set only in tests of this crate, which share a process; it stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -70,39 +80,38 @@ impl<S: Subscriber> Layer<S> for Lines {
         event.record(&mut fields);
         let time = OffsetDateTime::now_utc().format(TIME).unwrap_or_default();
         let mut pairs = vec![
-            ("time", Value::Text(time)),
-            ("level", Value::Text(metadata.level().to_string())),
-            ("source", Value::Text(metadata.target().to_owned())),
-            ("msg", Value::Text(fields.message)),
+            ("time", FieldValue::Text(time)),
+            ("level", FieldValue::Text(metadata.level().to_string())),
+            ("source", FieldValue::Text(metadata.target().to_owned())),
+            ("msg", FieldValue::Text(fields.message)),
         ];
         pairs.append(&mut fields.pairs);
         let line = match self.format {
             LogFormat::Logfmt => logfmt(&pairs),
             LogFormat::Json => json(&pairs),
         };
-        // Without stderr there is nowhere to say so.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        log_queue::write(line);
     }
 }
 
-enum Value {
+enum FieldValue {
     Text(String),
-    /// Numbers and booleans: bare in JSON.
+    /// A number or boolean, without quotes in JSON.
     Bare(String),
 }
 
 #[derive(Default)]
 struct Fields {
     message: String,
-    pairs: Vec<(&'static str, Value)>,
+    pairs: Vec<(&'static str, FieldValue)>,
 }
 
 impl Fields {
-    fn push(&mut self, field: &Field, value: Value) {
+    fn push(&mut self, field: &Field, value: FieldValue) {
         match (field.name(), value) {
-            ("message", Value::Text(text)) => self.message = text,
-            // Lines left out before this one: worth a word only when there were any.
-            ("suppressed", Value::Bare(count)) if count == NOTHING => {}
+            ("message", FieldValue::Text(text)) => self.message = text,
+            // The number of lines left out before this one is written only if there were any.
+            ("suppressed", FieldValue::Bare(count)) if count == NONE_SUPPRESSED => {}
             (name, value) => self.pairs.push((name, value)),
         }
     }
@@ -110,31 +119,31 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, Value::Text(format!("{value:?}")));
+        self.push(field, FieldValue::Text(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, Value::Text(value.to_owned()));
+        self.push(field, FieldValue::Text(value.to_owned()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, FieldValue::Bare(value.to_string()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, FieldValue::Bare(value.to_string()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, FieldValue::Bare(value.to_string()));
     }
 }
 
-fn logfmt(pairs: &[(&'static str, Value)]) -> String {
+fn logfmt(pairs: &[(&'static str, FieldValue)]) -> String {
     let mut line = String::new();
     for (index, (key, value)) in pairs.iter().enumerate() {
         let separator = if index == 0 { "" } else { " " };
-        let (Value::Text(text) | Value::Bare(text)) = value;
+        let (FieldValue::Text(text) | FieldValue::Bare(text)) = value;
         // Writing to a string does not fail.
         let _ = match needs_quotes(text) {
             true => write!(line, "{separator}{key}={text:?}"),
@@ -145,7 +154,8 @@ fn logfmt(pairs: &[(&'static str, Value)]) -> String {
     line
 }
 
-/// Nothing a client sends may look like a field or a line of its own.
+/// Returns whether a value needs quotes, without which text from a client could look like another
+/// field or line.
 fn needs_quotes(text: &str) -> bool {
     text.is_empty()
         || text
@@ -153,13 +163,13 @@ fn needs_quotes(text: &str) -> bool {
             .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\'))
 }
 
-fn json(pairs: &[(&'static str, Value)]) -> String {
+fn json(pairs: &[(&'static str, FieldValue)]) -> String {
     let mut line = String::from("{");
     for (index, (key, value)) in pairs.iter().enumerate() {
         let separator = if index == 0 { "" } else { "," };
         let _ = match value {
-            Value::Bare(text) => write!(line, "{separator}\"{key}\":{text}"),
-            Value::Text(text) => {
+            FieldValue::Bare(text) => write!(line, "{separator}\"{key}\":{text}"),
+            FieldValue::Text(text) => {
                 write!(line, "{separator}\"{key}\":{}", serde_json::Value::from(text.as_str()))
             }
         };
@@ -172,21 +182,21 @@ fn json(pairs: &[(&'static str, Value)]) -> String {
 mod tests {
     use super::*;
 
-    fn pairs() -> Vec<(&'static str, Value)> {
+    fn pairs() -> Vec<(&'static str, FieldValue)> {
         vec![
-            ("msg", Value::Text("a \"b\"\nlevel=ERROR".to_owned())),
-            ("plain", Value::Text("x".to_owned())),
-            ("n", Value::Bare("1".to_owned())),
+            ("msg", FieldValue::Text("a \"b\"\nlevel=ERROR".to_owned())),
+            ("plain", FieldValue::Text("x".to_owned())),
+            ("n", FieldValue::Bare("1".to_owned())),
         ]
     }
 
     #[test]
-    fn logfmt_quotes_what_could_be_mistaken() {
+    fn logfmt_quotes_text_that_could_look_like_a_field() {
         assert_eq!(logfmt(&pairs()), "msg=\"a \\\"b\\\"\\nlevel=ERROR\" plain=x n=1\n");
     }
 
     #[test]
-    fn json_is_json() {
+    fn json_lines_are_valid_json() {
         let parsed: serde_json::Value = serde_json::from_str(&json(&pairs())).unwrap();
         assert_eq!(parsed["msg"], "a \"b\"\nlevel=ERROR");
         assert_eq!(parsed["n"], 1);

@@ -1,47 +1,51 @@
-//! How often the same thing is worth a log line.
+//! A limit on log lines of the same kind, so that a flood does not fill the disk.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines of one kind before the rate applies: a person trying things out sees each one.
+use parking_lot::Mutex;
+
+/// Lines of one kind that are written before the rate applies, so that a person who tries things
+/// out sees each one.
 const BURST: u32 = 20;
-/// After that, one line of a kind in this time; a flood must not fill the disk.
+/// The time after which one more line of a kind is written.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Counts lines by kind; kinds are few and fixed, so the table is bounded.
+/// Limits log lines by kind. Kinds are few and fixed, so the table is bounded.
 #[derive(Debug, Default)]
-pub struct LogThrottle(Mutex<HashMap<&'static str, Kind>>);
+pub struct LogThrottle(Mutex<HashMap<&'static str, LineBudget>>);
 
 #[derive(Debug)]
-struct Kind {
+struct LineBudget {
     left: u32,
     refilled: Instant,
     suppressed: u64,
 }
 
 impl LogThrottle {
-    /// Whether to write a line of this kind now, and how many were left out since the last one.
+    /// Returns `Some` when a line of this kind may be written now, with the number of lines left
+    /// out since the last one; `None` when it is left out.
     pub fn admit(&self, kind: &'static str) -> Option<u64> {
         self.admit_at(kind, Instant::now())
     }
 
     fn admit_at(&self, kind: &'static str, now: Instant) -> Option<u64> {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = kinds.entry(kind).or_insert(Kind { left: BURST, refilled: now, suppressed: 0 });
-        let elapsed = now.saturating_duration_since(state.refilled);
+        let mut kinds = self.0.lock();
+        let budget =
+            kinds.entry(kind).or_insert(LineBudget { left: BURST, refilled: now, suppressed: 0 });
+        let elapsed = now.saturating_duration_since(budget.refilled);
         let intervals = u32::try_from(elapsed.as_secs() / INTERVAL.as_secs()).unwrap_or(u32::MAX);
         if intervals > 0 {
-            state.left = state.left.saturating_add(intervals).min(BURST);
-            state.refilled = now;
+            budget.left = budget.left.saturating_add(intervals).min(BURST);
+            budget.refilled = now;
         }
-        match state.left.checked_sub(1) {
+        match budget.left.checked_sub(1) {
             Some(left) => {
-                state.left = left;
-                Some(std::mem::take(&mut state.suppressed))
+                budget.left = left;
+                Some(std::mem::take(&mut budget.suppressed))
             }
             None => {
-                state.suppressed += 1;
+                budget.suppressed += 1;
                 None
             }
         }
@@ -53,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_then_one_per_interval_with_the_rest_counted() {
+    fn a_burst_is_followed_by_one_line_per_interval_and_the_rest_is_counted() {
         let throttle = LogThrottle::default();
         let start = Instant::now();
         for _ in 0..BURST {

@@ -1,4 +1,5 @@
-//! Every metric name and label, nowhere else. Written to from everywhere, read by `/metrics` alone.
+//! The guard's own metrics: all names and labels are defined here. Every module updates them, and
+//! only `/metrics` reads them.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-/// The content type of what [`Metrics::render`] writes.
+use super::log_queue;
+
+/// The content type of the text that [`Metrics::render`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,7 +32,7 @@ struct ResultLabels {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[allow(non_camel_case_types, reason = "the label values as Prometheus programs write them")]
+#[allow(non_camel_case_types, reason = "the label values are spelled as in Prometheus's programs")]
 enum ReloadResult {
     success,
     failure,
@@ -130,6 +133,11 @@ impl Metrics {
             self.open_connections.clone(),
         );
         registry.register(
+            "log_dropped_lines",
+            "Log lines dropped because standard error was not read fast enough",
+            log_queue::dropped_lines(),
+        );
+        registry.register(
             "child_restarts",
             "Times the exporter that the guard runs was started again",
             self.child_restarts.clone(),
@@ -166,41 +174,50 @@ impl Metrics {
         );
     }
 
+    /// Counts an answered request by its status code.
     pub fn request_answered(&self, code: u16) {
         self.requests.get_or_create(&CodeLabels { code }).inc();
     }
 
+    /// Counts a request that is refused before it reaches an upstream.
     pub fn request_refused(&self, reason: &'static str) {
         self.refusals.get_or_create(&ReasonLabels { reason }).inc();
     }
 
+    /// Counts a request that takes the answer of another one, or waits for it.
     pub fn request_shared(&self) {
         self.shared_requests.inc();
     }
 
+    /// Counts a request that gets no answer from the upstream.
     pub fn upstream_failed(&self, reason: &'static str) {
         self.upstream_failures.get_or_create(&ReasonLabels { reason }).inc();
     }
 
+    /// Counts a connection that ends before its first request can be read.
     pub fn handshake_failed(&self) {
         self.handshake_failures.inc();
     }
 
+    /// Counts a connection that is closed at once because a limit is reached.
     pub fn connection_refused(&self, reason: &'static str) {
         self.refused_connections.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Counts the connection as open until the guard is dropped.
+    /// Counts an accepted connection, which is open until the returned value is dropped.
     pub fn connection_opened(&self) -> OpenConnection {
         self.connections.inc();
         self.open_connections.inc();
         OpenConnection(self.open_connections.clone())
     }
 
+    /// Counts a restart of the exporter that the guard runs.
     pub fn child_restarted(&self) {
         self.child_restarts.inc();
     }
 
+    /// Records the configuration that is now in force: its generation, and the expiry of the server
+    /// certificate in seconds since the epoch, `None` without TLS.
     pub fn config_loaded(&self, generation: u64, certificate_expiry: Option<i64>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reload_successful.set(1);
@@ -209,16 +226,18 @@ impl Metrics {
         self.certificate_expiry.set(certificate_expiry.unwrap_or(0));
     }
 
+    /// Counts a successful reload.
     pub fn config_reloaded(&self) {
         let _ = self.reloads.get_or_create(&ResultLabels { result: ReloadResult::success }).inc();
     }
 
+    /// Counts a failed reload; the configuration in force stays.
     pub fn config_rejected(&self) {
         self.reload_successful.set(0);
         self.reloads.get_or_create(&ResultLabels { result: ReloadResult::failure }).inc();
     }
 
-    /// OpenMetrics text, which Prometheus and promtool read.
+    /// Returns the metrics as OpenMetrics text, which Prometheus and promtool read.
     pub fn render(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
@@ -227,7 +246,7 @@ impl Metrics {
     }
 }
 
-/// One open connection, for as long as it lives.
+/// One connection that counts as open until it is dropped.
 #[derive(Debug)]
 pub struct OpenConnection(Gauge);
 

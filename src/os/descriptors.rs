@@ -1,32 +1,30 @@
-//! File descriptors: as many as the system allows, and the number of connections that they suffice
-//! for.
+//! The limit of file descriptors, and the number of connections that it allows.
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use super::limits::{self, Limit, OPEN_FILES};
 
-/// Descriptors kept for files that are loaded, listeners, timers and the log.
-const RESERVE: u64 = 32;
+/// Descriptors that are kept for files that are loaded, listeners, timers and the log.
+const RESERVED: u64 = 32;
 
-/// A connection needs one descriptor, and another for the connection to the exporter.
+/// Descriptors per connection: its own, and that of the connection to the exporter.
 const PER_CONNECTION: u64 = 2;
 
-/// Raises the soft limit of open files to the hard one, as Go's programs do: the soft limit is low for
-/// the sake of programs that use select(2).
+/// Raises the soft limit of open files to the hard limit, as Go programs do: the soft limit is low
+/// only for programs that use select(2).
 ///
 /// # Errors
 ///
 /// Returns the error of setrlimit(2).
 pub fn raise_limit() -> io::Result<()> {
-    let given = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: given.maximum, ..given })?;
-    Ok(())
+    let given = limits::get(OPEN_FILES)?;
+    limits::set(OPEN_FILES, &Limit { rlim_cur: given.rlim_max, ..given })
 }
 
 /// Returns the number of connections that there are descriptors for; at least 1.
 pub fn connections() -> usize {
-    // No limit is infinity.
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let connections = limit.saturating_sub(RESERVE) / PER_CONNECTION;
+    // Unknown is taken for no limit.
+    let limit = limits::get(OPEN_FILES).map_or(u64::MAX, |limit| limit.rlim_cur);
+    let connections = limit.saturating_sub(RESERVED) / PER_CONNECTION;
     usize::try_from(connections).unwrap_or(usize::MAX).max(1)
 }

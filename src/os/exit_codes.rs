@@ -1,6 +1,6 @@
-//! The exit codes of the guard; with a child, the child's own.
+//! The exit codes of the guard. With a child, it exits with the exit code of the child instead.
 
-/// The command line is wrong.
+/// The exit code for a wrong command line.
 pub const USAGE: u8 = 2;
-/// Anything else has failed.
+/// The exit code for any other failure.
 pub const FAILURE: u8 = 1;

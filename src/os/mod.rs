@@ -1,5 +1,5 @@
-//! The operating system: what the process asks of it, gives up, and is told by it. The only module
-//! with `unsafe` code.
+//! The operating system: limits, the sandbox, signals, child processes and the service manager. The
+//! only module with `unsafe` code.
 
 #![allow(
     unsafe_code,
@@ -12,8 +12,10 @@ pub mod dumps;
 pub mod environment;
 pub mod exit_codes;
 pub mod limits;
+pub mod openssl;
 pub mod priorities;
 pub mod sandbox;
+mod seccomp;
 pub mod signals;
 pub mod sockets;
 pub mod systemd;

@@ -1,10 +1,11 @@
-//! What the process gives up once it has what it needs: new privileges, capabilities, writing
-//! files, and the network but for the exporter. A kernel without Landlock keeps the rest.
+//! The sandbox: after its start, the process gives up new privileges, capabilities, writing files,
+//! and all of the network but the exporter. Without Landlock in the kernel, files and the network
+//! stay accessible.
 //!
-//! All of these belong to threads and are inherited by the threads they start. Two layers:
-//! everything may read files, since a configuration may name other ones tomorrow; the threads that
-//! talk to the network may not even do that. With a child, the main thread, which starts and ends
-//! it and does nothing else, stays outside: what it gave up the exporter would lack, too.
+//! These restrictions belong to a thread and are inherited by the threads that it starts. They have
+//! two layers. Every thread may read files, since a later configuration may name other ones; the
+//! threads that talk to the network may not even read. With a child, the main thread stays outside
+//! the sandbox, which the exporter would inherit; that thread only starts and stops the child.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,17 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest whose rights were looked at here: files (5.13), TCP ports (6.7), signals (6.12).
-const LANDLOCK: ABI = ABI::V6;
+use super::seccomp;
 
-/// For a resolver that falls back to TCP (RFC 7766).
+/// The version of Landlock whose rights are used: files (Linux 5.13), TCP ports (6.7), signals
+/// (6.12).
+const LANDLOCK_ABI: ABI = ABI::V6;
+
+/// The port for DNS over TCP, which a resolver falls back to (RFC 7766).
 const DNS_PORT: u16 = 53;
 
-/// What getaddrinfo(3) reads: its configuration and its plug-ins.
-const RESOLVER: [&str; 10] = [
+/// The files and directories that getaddrinfo(3) reads: its configuration and its plug-ins.
+const RESOLVER_PATHS: [&str; 10] = [
     "/etc/hosts",
     "/etc/resolv.conf",
     "/etc/nsswitch.conf",
@@ -38,13 +42,13 @@ const RESOLVER: [&str; 10] = [
 /// The TCP ports that the threads of the guard connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connect {
-    /// None: the exporter is a unix socket, or the guard itself.
+    /// No port: the exporter listens on a unix socket, or is the guard itself.
     Nowhere,
-    /// One port, of an exporter that is named by its IP address.
+    /// The port of an exporter that is named by its IP address.
     Port(u16),
-    /// One port, of an exporter that is named by a host name, and what resolving it takes.
+    /// The port of an exporter that is named by a host name, and access to what resolving it needs.
     PortOfName(u16),
-    /// Any port, since the configuration may name others tomorrow.
+    /// Any port, since a later configuration may name others.
     Anywhere,
 }
 
@@ -67,7 +71,7 @@ impl Connect {
 /// The rights that the guard keeps after its start.
 #[derive(Debug, Clone)]
 pub struct SandboxPolicy {
-    /// Directories of listening unix sockets, whose files are removed at the end.
+    /// The directories of listening unix sockets, whose files are removed at the shutdown.
     socket_directories: Vec<PathBuf>,
     connect: Connect,
 }
@@ -83,17 +87,19 @@ impl SandboxPolicy {
     }
 }
 
-/// How far the kernel went along.
+/// The extent to which the kernel enforces the Landlock rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Landlock {
+    /// All rules are enforced.
     Enforced,
-    /// A kernel that does not know all of it.
+    /// The kernel does not know all of the rights.
     Partly,
+    /// The kernel does not have Landlock, or a container forbids it.
     Missing,
 }
 
 impl Landlock {
-    /// As the log names it.
+    /// Returns the name for the log.
     pub fn name(self) -> &'static str {
         match self {
             Self::Enforced => "enforced",
@@ -103,32 +109,76 @@ impl Landlock {
     }
 }
 
-/// The first layer, for this thread and those it starts from now on.
-pub fn enter(policy: &SandboxPolicy) -> io::Result<Landlock> {
-    rustix::thread::set_no_new_privs(true)?;
-    // Root in a container may have been given files of others to read; they must reload.
-    keep_capabilities(&[Capability::CAP_DAC_READ_SEARCH])?;
-    let root: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
-    Ok(restrict_or_not(policy, &[(PathBuf::from("/"), root)]))
+/// The extent to which the sandbox of the process holds.
+#[derive(Debug)]
+pub struct Enforcement {
+    /// The rules for files and the network.
+    pub landlock: Landlock,
+    /// The parts that the kernel, or the rules of a container, refused.
+    pub refused: Vec<String>,
 }
 
-/// The second layer, for a thread that talks to the network.
+impl Enforcement {
+    /// Returns whether every part of the sandbox holds.
+    pub fn is_full(&self) -> bool {
+        self.landlock == Landlock::Enforced && self.refused.is_empty()
+    }
+}
+
+/// Enters the first layer, with this thread and those that it starts from now on. A part that the
+/// kernel or a container refuses is left out: a guard without it is better than none.
+pub fn enter(policy: &SandboxPolicy) -> Enforcement {
+    let mut refused = Vec::new();
+    let mut note = |part: &str, result: io::Result<()>| {
+        refused.extend(result.err().map(|error| format!("{part}: {error}")));
+    };
+    let no_new_privs = rustix::thread::set_no_new_privs(true);
+    note("no_new_privs", no_new_privs.map_err(io::Error::from));
+    // Root in a container may be configured with files of other users, which must stay readable for
+    // a reload.
+    note("capabilities", keep_capabilities(&[Capability::CAP_DAC_READ_SEARCH]));
+    let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
+    let landlock = restrict_if_possible(policy, &[(PathBuf::from("/"), read)]);
+    note("seccomp", seccomp::enter());
+    Enforcement { landlock, refused }
+}
+
+/// Enters the second layer, with a thread that talks to the network.
+///
+/// # Errors
+///
+/// Returns an error when the thread cannot give up its capabilities.
 pub fn enter_network_thread(policy: &SandboxPolicy) -> io::Result<Landlock> {
     keep_capabilities(&[])?;
-    let resolver: &[&str] = if policy.connect.resolves_names() { &RESOLVER } else { &[] };
-    let resolver: Vec<_> = resolver
+    let paths: &[&str] = if policy.connect.resolves_names() { &RESOLVER_PATHS } else { &[] };
+    let readable: Vec<_> = paths
         .iter()
         .map(|path| (PathBuf::from(path), AccessFs::ReadFile | AccessFs::ReadDir))
         .collect();
-    Ok(restrict_or_not(policy, &resolver))
+    Ok(restrict_if_possible(policy, &readable))
 }
 
-/// A container may forbid the system calls, which is the same as a kernel that has none.
-fn restrict_or_not(policy: &SandboxPolicy, readable: &[(PathBuf, BitFlags<AccessFs>)]) -> Landlock {
+/// Restricts the thread if the kernel can. A container that forbids the system calls is treated
+/// like a kernel without Landlock.
+fn restrict_if_possible(
+    policy: &SandboxPolicy,
+    readable: &[(PathBuf, BitFlags<AccessFs>)],
+) -> Landlock {
     restrict(policy, readable).unwrap_or_else(|error| {
-        tracing::debug!(err = %error, "Landlock");
+        tracing::debug!(err = %error, "Failed to restrict the thread by Landlock");
         Landlock::Missing
     })
+}
+
+/// Returns what a thread may not reach outside of its sandbox: processes by signals, and abstract unix
+/// sockets, which have no file that a rule could name. A service manager that listens on one is told
+/// of the readiness all the same.
+fn scopes() -> BitFlags<Scope> {
+    let notify = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    match notify.as_encoded_bytes().starts_with(b"@") {
+        true => Scope::Signal.into(),
+        false => Scope::Signal | Scope::AbstractUnixSocket,
+    }
 }
 
 fn restrict(
@@ -137,20 +187,20 @@ fn restrict(
 ) -> Result<Landlock, RulesetError> {
     let ports = policy.connect.ports();
     let network = match ports {
-        Some(_) => AccessNet::from_all(LANDLOCK),
+        Some(_) => AccessNet::from_all(LANDLOCK_ABI),
         None => AccessNet::BindTcp.into(),
     };
     let mut ruleset = Ruleset::default()
-        .handle_access(AccessFs::from_all(LANDLOCK))?
+        .handle_access(AccessFs::from_all(LANDLOCK_ABI))?
         .handle_access(network)?
-        .scope(Scope::Signal)?
+        .scope(scopes())?
         .create()?;
     let removable = policy
         .socket_directories
         .iter()
         .map(|directory| (directory.clone(), BitFlags::from(AccessFs::RemoveFile)));
     for (path, access) in readable.iter().cloned().chain(removable) {
-        // What is not there needs no rule.
+        // A path that does not exist needs no rule.
         let Ok(path) = PathFd::new(path) else { continue };
         ruleset = ruleset.add_rule(PathBeneath::new(path, access))?;
     }
@@ -164,12 +214,12 @@ fn restrict(
     })
 }
 
-/// Of the capabilities this thread has, keep these at most.
+/// Drops the capabilities of this thread that are not in `wanted`.
 fn keep_capabilities(wanted: &[Capability]) -> io::Result<()> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
     let inheritable = caps::read(None, CapSet::Inheritable).map_err(io::Error::other)?;
     if inheritable.is_empty() && permitted.iter().all(|held| wanted.contains(held)) {
-        // A service manager may forbid the call to those that have nothing to give up.
+        // There is nothing to drop, and a service manager may forbid the system call.
         return Ok(());
     }
     let kept = permitted.into_iter().filter(|held| wanted.contains(held)).collect();

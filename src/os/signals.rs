@@ -1,4 +1,4 @@
-//! The signals that the guard acts on or passes on to its child.
+//! The signals that the guard handles or forwards to its child.
 
 use std::io;
 use std::task::Poll;
@@ -6,15 +6,15 @@ use std::task::Poll;
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
-/// SIGTERM: finish what runs, then end.
+/// SIGTERM: the guard finishes running requests, then exits.
 pub const TERMINATE: Signal = Signal::TERM;
-/// SIGINT: end at once.
+/// SIGINT: the guard exits at once.
 pub const INTERRUPT: Signal = Signal::INT;
-/// SIGHUP: reload.
+/// SIGHUP: the guard reloads its configuration.
 pub const HANGUP: Signal = Signal::HUP;
 
-/// Signals that only a child has a use for.
-const PASSED_ON: [Signal; 4] = [Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
+/// Signals that are only forwarded to a child.
+const FORWARDED: [Signal; 4] = [Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
 
 /// Returns the name of a signal as kill(1) lists it.
 pub fn name(signal: Signal) -> &'static str {
@@ -29,23 +29,24 @@ pub fn name(signal: Signal) -> &'static str {
     }
 }
 
-/// Receives signals in the place of their default actions.
+/// Receives signals in place of their default actions.
 pub struct Signals {
     streams: Vec<(Signal, unix::Signal)>,
 }
 
 impl Signals {
-    /// Takes over the signals of the guard, and `with_child` those that a child may have a use for.
+    /// Receives the signals that the guard handles and, `with_child`, those that are only
+    /// forwarded.
     ///
     /// # Errors
     ///
     /// Returns the error of sigaction(2).
     pub fn new(with_child: bool) -> io::Result<Self> {
         let own = [TERMINATE, INTERRUPT, HANGUP];
-        let passed_on = PASSED_ON.into_iter().filter(|_| with_child);
+        let forwarded = FORWARDED.into_iter().filter(|_| with_child);
         let stream =
             |signal: Signal| Ok((signal, unix::signal(SignalKind::from_raw(signal.as_raw()))?));
-        let streams = own.into_iter().chain(passed_on).map(stream).collect::<io::Result<_>>()?;
+        let streams = own.into_iter().chain(forwarded).map(stream).collect::<io::Result<_>>()?;
         Ok(Self { streams })
     }
 
@@ -62,8 +63,8 @@ impl Signals {
         .await
     }
 
-    /// Waits until somebody asks a guard that is stopping to make haste.
-    pub async fn urged(&mut self) {
+    /// Waits for SIGTERM or SIGINT, which end the waits of a guard that shuts down.
+    pub async fn next_stop_signal(&mut self) {
         while !matches!(self.next().await, TERMINATE | INTERRUPT) {}
     }
 }

@@ -1,4 +1,5 @@
-//! What the service manager is told (sd_notify(3)); nothing where `NOTIFY_SOCKET` is not set.
+//! The service manager: its sockets (sd_listen_fds(3)), and notifications to it (sd_notify(3)),
+//! which are sent only where `NOTIFY_SOCKET` is set.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -6,50 +7,55 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use sd_notify::NotifyState;
 
 /// Takes the sockets that the service manager has passed (sd_listen_fds(3)); none without socket
-/// activation. To be called once.
+/// activation. Must be called once only.
 ///
 /// # Errors
 ///
 /// Returns an error when the variables that announce the sockets are malformed.
 pub fn listen_sockets() -> io::Result<Vec<OwnedFd>> {
     let passed = sd_notify::listen_fds()?;
-    // SAFETY: the service manager passed these descriptors to this process, and nothing else here uses
-    // them.
+    // SAFETY: the service manager passed these descriptors to this process, and nothing else in it
+    // uses them.
     Ok(passed.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect())
 }
 
-/// The guard serves; also the end of a reload.
+/// Notifies the service manager that the guard serves, or that a reload has ended.
 pub fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload that was asked for begins. With `Type=notify-reload` the manager waits for [`ready`].
+/// Notifies the service manager that a requested reload begins. With `Type=notify-reload` it waits
+/// for [`ready`].
 pub fn reloading() {
-    // Without the time the manager would take the end of an earlier reload for that of this one.
+    // Without the time, the manager would take the end of an earlier reload for the end of this
+    // one.
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now, NotifyState::Status("Reloading")]);
+        notify(&[NotifyState::Reloading, now, NotifyState::Status("Reloading")]);
     }
 }
 
+/// Notifies the service manager that the guard shuts down.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what runs")]);
+    notify(&[NotifyState::Stopping, NotifyState::Status("Finishing running requests")]);
 }
 
+/// Sets the status text that the service manager shows.
 pub fn status(status: &str) {
-    tell(&[NotifyState::Status(status)]);
+    notify(&[NotifyState::Status(status)]);
 }
 
-/// Say that the runtime is alive, twice in the time that the manager gives (`WatchdogSec`).
+/// Notifies the service manager that the runtime is alive, twice per `WatchdogSec`; returns at once
+/// without one.
 pub async fn watchdog() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     loop {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
         tokio::time::sleep(limit / 2).await;
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(err = %error, "Cannot notify the service manager");
+        tracing::warn!(err = %error, "Failed to notify the service manager");
     }
 }

@@ -18,6 +18,7 @@ use crate::config::routes::TARGETS;
 use crate::connection::Peer;
 use crate::routing::{self, RequestTarget, Route, Target};
 use crate::snapshot::Snapshot;
+use crate::tls::PresentedCertificate;
 
 /// The destination of a request that was authorized.
 pub enum Destination {
@@ -94,12 +95,22 @@ impl AccessRequest<'_> {
     }
 
     /// Demands the client certificate that the handshake did not insist on, for the sake of public
-    /// paths or of a configuration that was in force then.
+    /// paths or of a configuration that was in force then, and that a certificate has neither ended nor
+    /// lost its admission since.
     fn check_certificate(&self) -> Result<(), Refusal> {
-        if self.peer.certificate() >= self.snapshot.required_certificate(&self.peer.listener) {
-            return Ok(());
+        let (listener, presented) = (&self.peer.listener, self.peer.presented());
+        if self.peer.certificate() < self.snapshot.required_certificate(listener) {
+            return Err(Refusal::Auth(auth::Refusal::NoCertificate));
         }
-        Err(Refusal::Auth(auth::Refusal::NoCertificate))
+        let is_withdrawn = |certificate: &PresentedCertificate| {
+            let tls = self.snapshot.tls(listener);
+            certificate.has_ended()
+                || tls.is_some_and(|tls| !certificate.is_admitted_by(&tls.client_verifier))
+        };
+        match presented.is_some_and(is_withdrawn) {
+            true => Err(Refusal::Auth(auth::Refusal::CertificateWithdrawn)),
+            false => Ok(()),
+        }
     }
 
     async fn caller(&self, route: Option<&Arc<Route>>) -> Result<Caller<'_>, Refusal> {

@@ -1,41 +1,49 @@
-//! The one table from an error on the request path to status, body and log.
+//! The one table from an error on the request path to the status, the body and the cause in the
+//! log.
 
 use pingora::prelude::{Error, ErrorSource, ErrorType};
 
-/// What went wrong, as far as anybody outside may know.
+/// An error on the request path, as far as clients may know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyError {
-    /// The exporter; with the cause for the log.
-    Upstream { timed_out: bool, cause: &'static str },
-    /// The client sent something that cannot be forwarded.
+    /// The exporter did not answer, or not in a way that can be forwarded.
+    Upstream {
+        /// True when a timeout has passed: the answer is 504 instead of 502.
+        timed_out: bool,
+        /// The cause, for the log and the metrics.
+        cause: &'static str,
+    },
+    /// The client sent a request that cannot be forwarded.
     BadRequest,
-    /// The client is gone.
+    /// The client has closed the connection or stream.
     ClientGone,
     /// A defect of the guard itself.
     Internal,
 }
 
-/// The upstream step was reached without a permit: refused, and only a defect can lead here.
+/// Builds the error of a request that reaches the upstream step without a permit. Only a defect of
+/// the guard can lead here; the request is refused.
 pub fn without_permit() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "no permit")
 }
 
-/// None could be reached.
+/// Builds the error of a request for which no replica could be reached.
 pub fn no_replica() -> Box<Error> {
     Error::explain(ErrorType::ConnectError, "no replica left").into_up()
 }
 
-/// The answer that others wait for, too, did not come.
+/// Builds the error of a request that has waited in vain for the answer to another one.
 pub fn shared_timeout() -> Box<Error> {
     Error::explain(ErrorType::ReadTimedout, "no answer to share").into_up()
 }
 
-/// The exporter answered what a client could misread.
+/// Builds the error of an exporter's response that a client could misread.
 pub fn malformed_response() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "malformed response").into_up()
 }
 
 impl ProxyError {
+    /// Classifies one of pingora's errors by its source and its type.
     pub fn of(error: &Error) -> Self {
         match error.esource() {
             ErrorSource::Upstream => Self::Upstream {
@@ -55,7 +63,7 @@ impl ProxyError {
         }
     }
 
-    /// 0: nobody to answer.
+    /// Returns the status of the answer; 0 when there is no client left to answer.
     pub fn status(self) -> u16 {
         match self {
             Self::Upstream { timed_out: true, .. } => 504,
@@ -66,7 +74,8 @@ impl ProxyError {
         }
     }
 
-    /// Names the route, if there is one, and nothing else of the inside.
+    /// Builds the body of the answer. It names the route, if one is given, and nothing else of the
+    /// configuration.
     pub fn body(self, route: Option<&str>) -> String {
         let exporter = match route {
             Some(route) => format!("the exporter of route {route}"),
@@ -85,6 +94,7 @@ impl ProxyError {
         }
     }
 
+    /// Returns the cause of an error of the exporter.
     pub fn upstream_cause(self) -> Option<&'static str> {
         match self {
             Self::Upstream { cause, .. } => Some(cause),
@@ -103,7 +113,7 @@ fn is_timeout(etype: &ErrorType) -> bool {
     )
 }
 
-/// Our own words: pingora's would quote what was read from the wire.
+/// Names the cause in words of the guard: pingora's own would quote what was read from the wire.
 fn upstream_cause(etype: &ErrorType) -> &'static str {
     match etype {
         ErrorType::ConnectTimedout => "connecting timed out",

@@ -1,4 +1,5 @@
-//! What is taken from and added to the head of a message on its way through.
+//! The fields that are removed from and added to the head of a message on its way through the
+//! guard.
 //!
 //! pingora strips the hop-by-hop request fields and those named in `Connection` (RFC 9110 section
 //! 7.6.1) by the policy set in [`crate::upstream`].
@@ -6,13 +7,14 @@
 use std::net::SocketAddr;
 
 use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Error;
 
+use super::claims::is_claim;
 use super::error;
 use super::refusal::Refusal;
 use crate::snapshot::Snapshot;
@@ -21,22 +23,16 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Who the client says it is. Nothing in front of the guard is trusted to say so.
-const CLAIMED: [HeaderName; 6] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-    FORWARDED,
-];
-
 /// Hop-by-hop response fields that pingora forwards.
 const HOP_BY_HOP_RESPONSE: [HeaderName; 3] =
     [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), UPGRADE];
 
-/// The request as the exporter gets it: no credentials, and the truth about the client, which has
-/// no address on a unix socket.
+/// Turns a request into the one that the exporter gets: without credentials, and with true fields
+/// about the client, which has no address on a unix socket.
+///
+/// # Errors
+///
+/// Returns an error when pingora rejects the value of a field.
 pub fn forward(
     request: &mut RequestHeader,
     original: &RequestHeader,
@@ -45,14 +41,12 @@ pub fn forward(
     upstream_authority: &str,
 ) -> Result<(), Box<Error>> {
     if !request.raw_path().starts_with(b"/") {
-        // RFC 9112 section 3.2.1: origin servers are asked by path. The authority of an
+        // RFC 9112 section 3.2.1: an origin server gets the path as the target. The authority of an
         // absolute-form is the same as in Host, and the engine keeps only the path as the URI.
         request.set_uri(request.uri.clone());
     }
     request.remove_header(&AUTHORIZATION);
-    for name in &CLAIMED {
-        request.remove_header(name);
-    }
+    remove_fields(request, |name| is_claim(name.as_str()));
     if let Some(address) = client {
         request.insert_header(X_FORWARDED_FOR, address.ip().to_canonical().to_string())?;
     }
@@ -60,27 +54,41 @@ pub fn forward(
     if let Some(host) = host(original) {
         request.insert_header(X_FORWARDED_HOST, host)?;
     } else {
-        // HTTP/1.0 knows no Host; the exporter is asked by HTTP/1.1, which must have one (RFC
-        // 9112 section 3.2).
+        // HTTP/1.0 knows no Host; the exporter gets HTTP/1.1, which must have one (RFC 9112
+        // section 3.2).
         request.insert_header(HOST, upstream_authority)?;
     }
     Ok(())
 }
 
-/// Leave in a request whose answer others get, too, what they have in common.
+/// Removes all fields but `Host` and `names` from a request whose answer is shared: the answer may
+/// depend only on what the requests have in common.
 pub fn keep(request: &mut RequestHeader, names: &[HeaderName]) {
-    let others: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| **name != HOST && !names.contains(name))
-        .cloned()
-        .collect();
-    for name in others {
+    remove_fields(request, |name| *name != HOST && !names.contains(name));
+}
+
+fn remove_fields(request: &mut RequestHeader, is_removed: impl Fn(&HeaderName) -> bool) {
+    let removed: Vec<HeaderName> =
+        request.headers.keys().filter(|name| is_removed(name)).cloned().collect();
+    for name in removed {
         request.remove_header(&name);
     }
 }
 
-/// Ask the exporter for the path that it knows.
+/// Returns whether a request names this field in `Connection`, so that it is not forwarded
+/// (RFC 9110 section 7.6.1).
+pub fn is_hop_by_hop(request: &RequestHeader, name: &HeaderName) -> bool {
+    let options = request.headers.get_all(CONNECTION).iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+/// Replaces the path of a request by `inside(path)`, the one that the exporter knows. The query
+/// stays.
+///
+/// # Errors
+///
+/// Returns an error when pingora rejects the new target.
 pub fn rewrite(
     request: &mut RequestHeader,
     inside: impl for<'p> Fn(&'p str) -> &'p str,
@@ -93,7 +101,12 @@ pub fn rewrite(
     request.set_raw_path(target.as_bytes())
 }
 
-/// RFC 9112 section 3.2: HTTP/1.1 has one valid Host, as Go's server demands. It may be empty.
+/// Checks that an HTTP/1.1 request has exactly one valid `Host` (RFC 9112 section 3.2), as Go's
+/// server demands. HTTP/1.0 and HTTP/2 requests may have none, and the field may be empty.
+///
+/// # Errors
+///
+/// Returns [`Refusal::BadHost`].
 pub fn check_host(request: &RequestHeader) -> Result<(), Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -101,21 +114,22 @@ pub fn check_host(request: &RequestHeader) -> Result<(), Refusal> {
         (None, _) => Ok(()),
         (Some(host), None) if host.is_empty() => Ok(()),
         (Some(host), None) => match Authority::try_from(host.as_bytes()) {
-            Ok(authority) if has_port_or_none(&authority) => Ok(()),
+            Ok(authority) if has_valid_port(&authority) => Ok(()),
             _ => Err(Refusal::BadHost),
         },
         (Some(_), Some(_)) => Err(Refusal::BadHost),
     }
 }
 
-/// The parser takes anything for a port. RFC 3986 section 3.2.3: digits, or none at all.
-fn has_port_or_none(authority: &Authority) -> bool {
+/// Returns whether the port, if there is one, consists of digits only (RFC 3986 section 3.2.3;
+/// there may be none after the colon). The parser accepts anything as a port.
+fn has_valid_port(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host());
     rest.and_then(|rest| rest.strip_prefix(':').or(rest.is_empty().then_some("")))
         .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// HTTP/2 has the authority in a pseudo-header.
+/// Returns the host that a request names; HTTP/2 has it in a pseudo-header.
 pub fn host(request: &RequestHeader) -> Option<Vec<u8>> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str().as_bytes().to_vec()),
@@ -123,14 +137,19 @@ pub fn host(request: &RequestHeader) -> Option<Vec<u8>> {
     }
 }
 
-/// The response as the scraper gets it.
+/// Turns a response of the exporter into the one that a client of this HTTP version gets.
+///
+/// # Errors
+///
+/// Returns [`error::malformed_response`] for an upgrade, and for a body whose end clients could
+/// read differently.
 pub fn answer(
     response: &mut ResponseHeader,
     version: Version,
     snapshot: &Snapshot,
 ) -> Result<(), Box<Error>> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        // No upgrade is ever asked for.
+        // The guard never asks for an upgrade.
         return Err(error::malformed_response());
     }
     if response.status.is_informational() {
@@ -148,8 +167,8 @@ pub fn answer(
     configured(response, snapshot)
 }
 
-/// RFC 9112 section 6.3: one framing that every client reads alike. The engine has seen to it that
-/// there are not both, and that lengths do not differ.
+/// Leaves one framing that every client reads alike (RFC 9112 section 6.3). The engine has made
+/// sure that the response does not have both framings, and that its lengths do not differ.
 fn frame_once(response: &mut ResponseHeader) -> Result<(), Box<Error>> {
     let mut codings = response.headers.get_all(TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -170,7 +189,12 @@ fn frame_once(response: &mut ResponseHeader) -> Result<(), Box<Error>> {
     Ok(())
 }
 
-/// `http_server_config.headers`: on every response, in place of the exporter's own.
+/// Sets the fields of `http_server_config.headers`, which every response carries in place of the
+/// exporter's own.
+///
+/// # Errors
+///
+/// Returns an error when pingora rejects the value of a field.
 pub fn configured(response: &mut ResponseHeader, snapshot: &Snapshot) -> Result<(), Box<Error>> {
     for (name, value) in &snapshot.headers {
         response.insert_header(name.clone(), value.clone())?;

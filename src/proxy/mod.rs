@@ -1,9 +1,10 @@
 //! The request path: pingora's hooks, each short and delegating.
 //!
-//! rate limit → route → public path or credentials → [`Permit`] → upstream. This is
-//! the only module that implements pingora's proxy trait.
+//! A request passes these steps: rate limit → route → public path or credentials → [`Permit`] →
+//! upstream. This is the only module that implements pingora's proxy trait.
 
 mod authorize;
+pub mod claims;
 mod coalesce;
 mod engine;
 mod error;
@@ -28,9 +29,9 @@ use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
 use crate::upstream::{Choice, Endpoint, Timeouts};
-use crate::{auth, connection, routing};
+use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
-use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup};
+use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
 pub use engine::{Engine, engine};
 use refusal::Refusal;
 
@@ -50,11 +51,11 @@ pub struct Context {
     peer: Arc<Peer>,
     /// The route and the permit to use it; `None` until the request is authorized.
     authorized: Option<(Permit, Arc<Route>)>,
-    /// The endpoint that is asked.
+    /// The endpoint and the address that the request is sent to.
     choice: Option<Choice>,
-    /// The endpoints that could not be reached.
+    /// The choices that could not be reached.
     failed: Vec<Choice>,
-    /// Set when others wait for the answer, or may.
+    /// The answer to be shared; set when other requests wait for it, or may.
     fill: Option<Box<CacheFill>>,
 }
 
@@ -68,14 +69,15 @@ impl Context {
         self.route()?.listed_name()
     }
 
-    /// Returns the endpoint that is asked.
+    /// Returns the endpoint that the request is sent to.
     fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         self.route()?.replicas.endpoint(self.choice?)
     }
 }
 
 impl Guard {
-    /// Serves by the configuration in force at each request.
+    /// Builds the application, which serves each request by the configuration in force when it
+    /// begins.
     pub fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
         Self {
             current,
@@ -87,8 +89,8 @@ impl Guard {
         }
     }
 
-    /// Answers with the answer of another request, if there is one or will be; false when the request
-    /// has to be forwarded.
+    /// Answers with the answer of another request, if there is one or will be; false when the
+    /// request has to be forwarded.
     async fn share(
         &self,
         session: &mut Session,
@@ -102,9 +104,12 @@ impl Guard {
         }
         let request = session.req_header();
         let snapshot = &context.snapshot;
-        let Some(key) = Key::of(request, route.name(), snapshot.generation, audience) else {
-            return Ok(false);
+        let scope = Scope {
+            generation: snapshot.generation,
+            route: route.name().to_owned(),
+            is_tls: context.peer.tls.is_some(),
         };
+        let Some(key) = Key::of(request, scope, audience) else { return Ok(false) };
         let timeout = Timeouts::of(snapshot.limits(), request).response;
         match self.coalescer.lookup(key, sharing, timeout, &self.metrics).await {
             Some(Lookup::Fill(fill)) => {
@@ -139,13 +144,17 @@ impl Guard {
         if let Some(delay) = refusal.delay() {
             tokio::time::sleep(delay).await;
         }
-        if matches!(refusal, Refusal::Auth(auth::Refusal::NoCertificate)) {
+        if refusal.closes_connection() {
             session.set_keepalive(None);
         }
-        responses::refusal(session, &context.snapshot, &refusal).await
+        responses::refusal(session, &context.snapshot, &refusal).await?;
+        if refusal.closes_connection() {
+            context.peer.close_connection();
+        }
+        Ok(())
     }
 
-    /// Serve the guard's own metrics to whoever may scrape them.
+    /// Serves the guard's own metrics, at `/metrics` alone, to a caller with a permit for them.
     async fn answer_itself(
         &self,
         session: &mut Session,
@@ -179,7 +188,7 @@ impl ProxyHttp for Guard {
         }
     }
 
-    /// No compression: the exporter's own encoding passes untouched.
+    /// Adds no module, not even compression: the exporter's own encoding passes unchanged.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
@@ -228,7 +237,7 @@ impl ProxyHttp for Guard {
             };
             context.choice = Some(choice);
             match replicas.peer(permit, choice, timeouts).await {
-                // A name that does not resolve.
+                // The host name did not resolve.
                 Err(_) if replicas.has_other(choice, &context.failed) => {
                     replicas.failed(choice);
                     context.failed.push(choice);
@@ -255,8 +264,10 @@ impl ProxyHttp for Guard {
             headers::keep(request, &KEYED);
         }
         let peer = &context.peer;
+        // An answer that others get must not depend on the address of one client.
+        let address = peer.address.filter(|_| context.fill.is_none());
         let original = session.req_header();
-        headers::forward(request, original, peer.address, peer.tls.is_some(), authority)
+        headers::forward(request, original, address, peer.tls.is_some(), authority)
     }
 
     async fn request_body_filter(
@@ -266,8 +277,8 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
-        // An empty DATA frame (RFC 9113 section 6.1) must not become an empty chunk, which ends a body
-        // (RFC 9112 section 7.1).
+        // An empty DATA frame (RFC 9113 section 6.1) must not become an empty chunk, which ends a
+        // body (RFC 9112 section 7.1).
         if body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
@@ -325,8 +336,8 @@ impl ProxyHttp for Guard {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let failure = error::ProxyError::of(error);
-        if let Some(cause) = failure.upstream_cause() {
+        let proxy_error = error::ProxyError::of(error);
+        if let Some(cause) = proxy_error.upstream_cause() {
             self.metrics.upstream_failed(cause);
             let endpoint = context.endpoint();
             if let Some(endpoint) = endpoint {
@@ -334,7 +345,7 @@ impl ProxyHttp for Guard {
             }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
                 tracing::warn!(
-                    status = failure.status(),
+                    status = proxy_error.status(),
                     route = context.route_name(),
                     upstream = endpoint.map(ToString::to_string),
                     cause,
@@ -344,13 +355,13 @@ impl ProxyHttp for Guard {
             }
         }
         let started = session.response_written().is_some_and(|r| !r.status.is_informational());
-        if failure.status() != 0 && !started {
+        if proxy_error.status() != 0 && !started {
             session.set_keepalive(None);
-            // The client may have left; there is nobody else to tell.
-            let body = failure.body(context.route_name());
-            let _ = responses::plain(session, &context.snapshot, failure.status(), &body).await;
+            // A failed write means that the client has left, and with it the need for an answer.
+            let body = proxy_error.body(context.route_name());
+            let _ = responses::plain(session, &context.snapshot, proxy_error.status(), &body).await;
         }
-        FailToProxy { error_code: failure.status(), can_reuse_downstream: false }
+        FailToProxy { error_code: proxy_error.status(), can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
@@ -365,7 +376,8 @@ impl ProxyHttp for Guard {
         );
     }
 
-    /// pingora's own lines can hold whole request heads, credentials included.
+    /// Suppresses pingora's own log lines, which can hold whole request heads, credentials
+    /// included.
     fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
         true
     }

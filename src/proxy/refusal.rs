@@ -1,37 +1,43 @@
-//! The one table from a refusal to what the client sees.
+//! The one table from a refusal to the answer that the client gets.
 
 use std::time::Duration;
 
 use crate::{auth, routing};
 
-/// The shortest; each answer takes up to 255 ms longer. Sixty-four clients that ask again at once then
-/// make 250 requests a second, which costs nothing, and these do not fall on the same moment.
-const GUESSER_DELAY: Duration = Duration::from_millis(128);
+/// The shortest delay of an answer to a client that guesses passwords; each takes up to 255 ms
+/// longer. Sixty-four clients that retry at once then send 250 requests a second, which is a
+/// negligible load, and do not send them all at the same time.
+const MIN_REFUSAL_DELAY: Duration = Duration::from_millis(128);
 
-/// Why a request goes no further.
+/// The reason why a request is answered by the guard instead of forwarded.
 #[derive(Debug)]
 pub enum Refusal {
-    /// With the time until there is room again.
+    /// The rate limit is reached; with the time until a request can pass again.
     RateLimited(Duration),
+    /// The caller is not authenticated or not authorized.
     Auth(auth::Refusal),
-    /// No valid Host header (RFC 9112 section 3.2).
+    /// The request has no valid `Host` field (RFC 9112 section 3.2).
     BadHost,
-    /// With routes: a path that two programs may read in two ways.
+    /// The route depends on the path, which two programs may read in two ways.
     AmbiguousPath,
-    /// With routes: a request that is none of theirs, from somebody who may use some.
+    /// The caller may use a route, but no route lets this request through.
     Route(routing::Refusal),
 }
 
 impl Refusal {
-    /// A full bcrypt queue is the guard's overload, not the client's mistake: 429, so that a
-    /// Prometheus in its midst does not report wrong credentials. A guesser who has to wait gets it,
-    /// too: its password was not looked at.
+    /// Returns the status.
+    ///
+    /// A full bcrypt queue is an overload of the guard, not a mistake of the client: it is a 429,
+    /// so that a Prometheus among the clients does not report wrong credentials. A throttled client
+    /// gets 429, too, since its password was not checked.
     pub fn status(&self) -> u16 {
         match self {
             Refusal::RateLimited(_)
             | Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => 429,
-            // RFC 9110 section 15.5.20: another connection may do.
-            Refusal::Auth(auth::Refusal::NoCertificate) => 421,
+            // RFC 9110 section 15.5.20: the client may retry on another connection.
+            Refusal::Auth(auth::Refusal::NoCertificate | auth::Refusal::CertificateWithdrawn) => {
+                421
+            }
             Refusal::Auth(auth::Refusal::NotPermitted)
             | Refusal::Route(routing::Refusal::Target) => 403,
             Refusal::Auth(_) => 401,
@@ -41,10 +47,11 @@ impl Refusal {
         }
     }
 
+    /// Returns the reason as the log and the metrics name it.
     pub fn reason(&self) -> &'static str {
         match self {
             Refusal::RateLimited(_) => "rate limit",
-            Refusal::Auth(denial) => denial.reason(),
+            Refusal::Auth(refusal) => refusal.reason(),
             Refusal::BadHost => "no valid Host header",
             Refusal::AmbiguousPath => "ambiguous path",
             Refusal::Route(routing::Refusal::Path) => "no such path",
@@ -53,7 +60,7 @@ impl Refusal {
         }
     }
 
-    /// What is allowed instead.
+    /// Returns the methods that the route allows, for `Allow` (RFC 9110 section 10.2.1).
     pub fn allow(&self) -> Option<&str> {
         match self {
             Refusal::Route(routing::Refusal::Method(methods)) => Some(methods),
@@ -61,7 +68,12 @@ impl Refusal {
         }
     }
 
-    /// As the exporter-toolkit words it.
+    /// Returns whether the connection is closed: no other request on it could be answered.
+    pub fn closes_connection(&self) -> bool {
+        self.status() == 421
+    }
+
+    /// Returns the line of the body, in the words of the exporter-toolkit where it has the same refusal.
     pub fn body(&self) -> &'static str {
         match self {
             Refusal::BadHost => "Bad Request: missing or malformed Host header",
@@ -73,7 +85,7 @@ impl Refusal {
             | Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => {
                 "Too Many Requests"
             }
-            Refusal::Auth(auth::Refusal::NoCertificate) => {
+            Refusal::Auth(auth::Refusal::NoCertificate | auth::Refusal::CertificateWithdrawn) => {
                 "Misdirected Request: open a new connection, with a client certificate"
             }
             Refusal::Auth(auth::Refusal::NotPermitted) => "Forbidden",
@@ -81,21 +93,22 @@ impl Refusal {
         }
     }
 
-    /// How long the answer takes: one who is refused for guessing must not be able to ask again as
-    /// fast as the machine can refuse.
+    /// Returns the delay of the answer. A client that is refused for guessing passwords must not be
+    /// able to retry as fast as the guard can refuse.
     pub fn delay(&self) -> Option<Duration> {
         match self {
             Refusal::Auth(auth::Refusal::Busy | auth::Refusal::TooManyFailures(_)) => {
-                let mut longer = [0; 1];
-                // Without randomness all wait the same, as good a delay.
-                let _ = openssl::rand::rand_bytes(&mut longer);
-                Some(GUESSER_DELAY + Duration::from_millis(longer[0].into()))
+                let mut jitter = [0; 1];
+                // Without randomness all answers have the shortest delay, which suffices.
+                let _ = openssl::rand::rand_bytes(&mut jitter);
+                Some(MIN_REFUSAL_DELAY + Duration::from_millis(jitter[0].into()))
             }
             _ => None,
         }
     }
 
-    /// Whole seconds for `Retry-After` (RFC 9110 section 10.2.3).
+    /// Returns the whole seconds for `Retry-After` (RFC 9110 section 10.2.3), never less than the
+    /// wait.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Refusal::RateLimited(wait) | Refusal::Auth(auth::Refusal::TooManyFailures(wait)) => {

@@ -1,4 +1,4 @@
-//! Answers the guard gives itself. The configured headers are on every one of them.
+//! The answers that the guard gives itself. Each carries the configured header fields.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -14,11 +14,17 @@ use super::headers;
 use super::refusal::Refusal;
 use crate::snapshot::Snapshot;
 
-/// RFC 7617 section 2 requires a realm.
+/// The challenge of a 401. RFC 7617 section 2 requires a realm.
 const CHALLENGE: &str = "Basic realm=\"exporter-guard\", charset=\"UTF-8\"";
+/// The media type of service discovery.
 pub const JSON: &str = "application/json; charset=utf-8";
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
+/// Sends the answer to a request that is refused.
+///
+/// # Errors
+///
+/// Returns pingora's error when the client cannot be written to.
 pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refusal) -> Result<()> {
     let body = with_newline(refusal.body());
     let mut response = header(refusal.status(), PLAIN_TEXT, body.len(), snapshot)?;
@@ -34,7 +40,11 @@ pub async fn refusal(session: &mut Session, snapshot: &Snapshot, refusal: &Refus
     send(session, response, body).await
 }
 
-/// One line of plain text.
+/// Sends one line of plain text.
+///
+/// # Errors
+///
+/// Returns pingora's error when the client cannot be written to.
 pub async fn plain(
     session: &mut Session,
     snapshot: &Snapshot,
@@ -44,6 +54,11 @@ pub async fn plain(
     text(session, snapshot, status, PLAIN_TEXT, with_newline(line)).await
 }
 
+/// Sends a body of this media type.
+///
+/// # Errors
+///
+/// Returns pingora's error when the client cannot be written to.
 pub async fn text(
     session: &mut Session,
     snapshot: &Snapshot,
@@ -55,13 +70,17 @@ pub async fn text(
     send(session, response, body).await
 }
 
-/// What another request has brought.
+/// Sends the answer to another request, which has the configured fields already.
+///
+/// # Errors
+///
+/// Returns pingora's error when the client cannot be written to.
 pub async fn shared(session: &mut Session, answer: &Answer) -> Result<()> {
     let mut response = ResponseHeader::build(answer.status, Some(2 + answer.headers.len()))?;
     for (name, value) in &answer.headers {
         response.append_header(name.clone(), value.clone())?;
     }
-    // RFC 9110 section 8.6: these have none.
+    // RFC 9110 section 8.6: 204 has no Content-Length, and that of 304 would be of another body.
     if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status) {
         response.insert_header(CONTENT_LENGTH, answer.body.len())?;
     }
@@ -80,7 +99,7 @@ fn header(
     len: usize,
     snapshot: &Snapshot,
 ) -> Result<ResponseHeader> {
-    // Content type, length and sniffing, challenge or retry, date and connection.
+    // The six: content type, length and sniffing, challenge or retry, date and connection.
     let mut response = ResponseHeader::build(status, Some(6 + snapshot.headers.len()))?;
     response.insert_header(CONTENT_TYPE, content_type)?;
     response.insert_header(CONTENT_LENGTH, len)?;

@@ -1,9 +1,9 @@
-//! The `target` of multi-target exporters (`/probe?target=…&module=…`).
+//! The `target` parameter of multi-target exporters (`/probe?target=…&module=…`).
 
 const TARGET: &str = "target";
 
-/// Whether the query has no `target`, or one that is listed. `;` separates parameters for some
-/// programs and not for others.
+/// Returns whether the query has no `target`, or exactly one, which is listed. False for every
+/// query with `;`, which separates parameters for some programs and not for others.
 pub fn has_allowed_target(query: Option<&str>, allowed: &[String]) -> bool {
     let query = query.unwrap_or_default();
     if query.contains(';') {
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_target_that_is_listed() {
+    fn a_query_may_have_one_target_that_is_listed() {
         let allowed = ["https://a.example/x?y".to_owned(), "10.0.0.1".to_owned()];
         for (query, passes) in [
             ("target=10.0.0.1", true),

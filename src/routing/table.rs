@@ -10,20 +10,21 @@ use crate::config::routes::Prefix;
 #[derive(Default)]
 struct PrefixTable {
     by_prefix: HashMap<Prefix, Arc<Route>>,
-    longest: usize,
+    /// The length of the longest prefix in bytes.
+    max_prefix_len: usize,
 }
 
 impl PrefixTable {
     fn add(&mut self, route: &Arc<Route>) {
         let prefix = route.config.prefix.clone();
-        self.longest = self.longest.max(prefix.as_str().len());
+        self.max_prefix_len = self.max_prefix_len.max(prefix.as_str().len());
         self.by_prefix.insert(prefix, Arc::clone(route));
     }
 
     /// Looks for the path's prefixes, from the longest that any route has to none at all.
     fn find(&self, path: &str) -> Option<&Arc<Route>> {
         let ends = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
-        let mut ends: Vec<usize> = ends.take_while(|end| *end <= self.longest).collect();
+        let mut ends: Vec<usize> = ends.take_while(|end| *end <= self.max_prefix_len).collect();
         ends.push(path.len());
         ends.iter().rev().filter_map(|end| path.get(..*end)).find_map(|p| self.by_prefix.get(p))
     }
@@ -38,6 +39,7 @@ pub struct ListenerRoutes {
 }
 
 impl ListenerRoutes {
+    /// Builds the table of these routes.
     pub fn new<'r>(routes: impl Iterator<Item = &'r Arc<Route>>) -> Self {
         let mut result = Self::default();
         for route in routes {
@@ -52,10 +54,13 @@ impl ListenerRoutes {
         result
     }
 
+    /// Returns the routes in the order of the configuration.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.all.iter()
     }
 
+    /// Finds the route of a request: by `host`, then by `server_name`, then among the routes of any
+    /// host; for each, the route with the longest prefix of `path`.
     pub fn find(&self, host: &str, server_name: Option<&str>, path: &str) -> Option<&Arc<Route>> {
         let of_host = |host| self.by_host.get(&name_of(host))?.find(path);
         let named = match self.by_host.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::admin::Endpoints;
+use crate::admin::AdminApp;
 use crate::connection::accept::{Connections, Protocol};
 use crate::connection::{Bound, Listener};
 use crate::proxy::Engine;
@@ -12,37 +12,37 @@ use crate::snapshot::Snapshot;
 
 /// The bound sockets of a guard.
 pub struct Listeners {
-    /// Of `--web.listen-address`.
+    /// The sockets of `--web.listen-address`.
     pub web: Vec<Bound>,
-    /// Of `--telemetry.listen-address`.
+    /// The sockets of `--telemetry.listen-address`.
     pub telemetry: Vec<Bound>,
 }
 
 impl Listeners {
-    /// Accepts on every listener for as long as the returned set lives.
+    /// Accepts connections on every listener until the returned set is dropped.
     ///
     /// # Errors
     ///
-    /// Returns the reason when the runtime does not take a socket.
+    /// Returns an error when a socket cannot be registered with the runtime.
     pub fn start(
         self,
         connections: &Connections,
         snapshot: &Snapshot,
         engine: &Arc<Engine>,
-        endpoints: Endpoints,
+        endpoints: AdminApp,
     ) -> std::io::Result<JoinSet<()>> {
         let endpoints = Arc::new(endpoints);
         let mut accepting = JoinSet::new();
-        // A flood on the web listeners must not hide what the guard says about it.
+        // Metrics and health must stay reachable while the web listeners are flooded.
         let telemetry = connections.with_own_limits();
         for bound in self.telemetry {
-            let listener = announce(bound, "telemetry", false, false)?;
+            let listener = listen(bound, "telemetry", false, false)?;
             let app = Arc::clone(&endpoints);
             accepting.spawn(telemetry.clone().accept(listener, app, Protocol::Plaintext));
         }
         for bound in self.web {
             let tls = snapshot.tls(&bound.name).is_some();
-            let listener = announce(bound, "web", tls, tls && snapshot.http2())?;
+            let listener = listen(bound, "web", tls, tls && snapshot.http2())?;
             let app = Arc::clone(engine);
             accepting.spawn(connections.clone().accept(listener, app, Protocol::Configured));
         }
@@ -50,7 +50,8 @@ impl Listeners {
     }
 }
 
-fn announce(
+/// Logs the address of a socket, and listens on it.
+fn listen(
     bound: Bound,
     listener: &'static str,
     tls: bool,

@@ -11,13 +11,13 @@ use std::time::Duration;
 use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use tokio::sync::watch;
 
-use crate::admin::Endpoints;
+use crate::admin::AdminApp;
 use crate::child::{ChildCommand, Supervisor};
 use crate::config::Upstream;
 use crate::connection::accept::Connections;
 use crate::connection::{Bound, SocketFile};
 use crate::handover::{Handover, Offer};
-use crate::observe::Metrics;
+use crate::observe::{self, Metrics};
 use crate::os::sandbox::{Connect, SandboxPolicy};
 use crate::os::signals::Signals;
 use crate::os::{descriptors, systemd};
@@ -29,7 +29,10 @@ use listeners::Listeners;
 use shutdown::{ShutdownReason, shut_down, wait_for_shutdown};
 use threads::{StartError, Threads};
 
-/// Everything that a start needs, validated.
+/// How long the last log lines may take to be written: standard error may be a pipe that nobody reads.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The validated settings, sockets and configuration of a start.
 pub struct Plan {
     /// The sockets of `--web.listen-address`.
     pub listeners: Vec<Bound>,
@@ -37,26 +40,23 @@ pub struct Plan {
     pub telemetry: Vec<Bound>,
     /// `--upstream`.
     pub upstream: Upstream,
-    /// The exporter's own command, when the guard runs it.
+    /// The command of the exporter, when the guard runs it.
     pub command: Option<ChildCommand>,
-    /// The exchange of sockets with a predecessor and a successor.
+    /// The handover of sockets from a predecessor and to a successor.
     pub handover: Option<Handover>,
     /// `--shutdown.grace-period`.
     pub grace_period: Duration,
-    /// Whether threads give up what they do not need.
+    /// Runs the threads in the sandbox.
     pub sandbox: bool,
-    /// The configuration of the start.
+    /// The initial configuration.
     pub snapshot: Snapshot,
-    /// The files of that configuration.
+    /// The files of the initial configuration.
     pub initial: Initial,
 }
 
 /// A reason why a guard cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The limit of open files cannot be raised.
-    #[error("cannot raise the limit of open files: {0}")]
-    Descriptors(#[source] io::Error),
     /// A thread cannot be started.
     #[error(transparent)]
     Threads(#[from] StartError),
@@ -68,22 +68,25 @@ pub enum ServerError {
     Listen(#[source] io::Error),
 }
 
-/// Serves until a signal says stop, a successor has taken over or the child has ended, and returns
-/// the exit code.
+/// Serves until a signal stops the guard, a successor has taken over or the child has ended, and
+/// returns the exit code.
 ///
 /// # Errors
 ///
 /// Returns the reason why the guard cannot serve.
 pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
-    // Sends pingora's timers to tokio's wheel: its own timer thread wakes 100 times a second.
+    // pingora's timers run on tokio's timer wheel, since its own timer thread wakes 100 times a
+    // second.
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
-    descriptors::raise_limit().map_err(ServerError::Descriptors)?;
+    if let Err(error) = descriptors::raise_limit() {
+        tracing::warn!(err = %error, "Failed to raise the limit of open files");
+    }
     let metrics = Arc::new(Metrics::default());
     let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
     metrics.config_loaded(plan.snapshot.generation, expiry);
     let current = Arc::new(Current::from_pointee(plan.snapshot));
     let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
-    // The reloader and the runtime below are the first threads besides this one.
+    // The engine is built before the other threads start, since that changes the environment.
     let engine = proxy::engine(guard);
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
     let mut files: Vec<SocketFile> = bound.filter_map(Bound::take_file).collect();
@@ -114,7 +117,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     );
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
-    let endpoints = Endpoints {
+    let endpoints = AdminApp {
         metrics: Arc::clone(&metrics),
         current: Arc::clone(&current),
         reload: reload.clone(),
@@ -125,7 +128,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         let mut child =
             Supervisor::new(plan.command, plan.upstream, Arc::clone(&readiness), metrics)
                 .map_err(ServerError::Signals)?;
-        // The sockets listen already: whoever connects from now on is answered.
+        // The sockets listen already, so that clients that connect from now on get an answer.
         if !child.has_command() {
             readiness.set(true);
         }
@@ -134,7 +137,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
             .map_err(ServerError::Listen)?;
         tokio::spawn(systemd::watchdog());
         if let Some(predecessor) = predecessor.flatten()
-            && let Err(error) = predecessor.relieve(&mut files)
+            && let Err(error) = predecessor.release(&mut files)
         {
             tracing::warn!(err = %error, "Failed to notify the predecessor");
         }
@@ -148,7 +151,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         }
         accepting.shutdown().await;
         drop((files, offer));
-        // A connection may be gone already, and with it the last receiver.
+        // Sending fails when no receiver is left, since every connection has ended.
         let _ = stop.send(true);
         let code =
             shut_down(reason, connections.tasks(), &mut signals, &mut child, plan.grace_period);
@@ -156,13 +159,14 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         tracing::info!("Stopped");
         Ok(code)
     });
-    // A task that has not finished by now has had the grace period.
+    // Tasks that still run have had the grace period.
     handshakes.stop();
     runtime.shutdown_background();
+    observe::flush_log(LOG_FLUSH_TIMEOUT);
     result
 }
 
-/// Returns the addresses that the threads of a guard with one upstream connect to.
+/// Returns the ports that the threads of a guard with one upstream connect to.
 fn connect_to(upstream: &Upstream) -> Connect {
     match upstream {
         Upstream::Http { host, port } | Upstream::Https { host, port } => {

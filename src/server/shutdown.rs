@@ -1,4 +1,4 @@
-//! The end of a guard: what runs may finish, then the child ends, then the guard.
+//! The shutdown: running requests may finish, then the child is stopped, then the guard exits.
 
 use std::time::{Duration, Instant};
 
@@ -13,23 +13,23 @@ use crate::snapshot::reload::ReloadHandle;
 /// The share of the grace period that running requests get when the child needs the rest.
 const DRAIN_SHARE: f64 = 0.75;
 
-/// How long requests may take to finish when the child has ended by itself: there is nothing left to
-/// ask, but answers of 502 may still be on their way.
+/// How long requests may take to finish when the child has ended by itself: the exporter answers no
+/// more, but 502 answers may still be on their way.
 const CHILD_ENDED_GRACE: Duration = Duration::from_millis(500);
 
 /// The reason why the guard stops.
 pub enum ShutdownReason {
-    /// SIGTERM: what runs may finish.
+    /// SIGTERM: running requests may finish.
     Terminated,
-    /// A successor serves: what runs is finished here.
+    /// A successor serves: running requests are finished here.
     Succeeded,
-    /// SIGINT: stop at once.
+    /// SIGINT: the guard stops at once.
     Interrupted,
-    /// The child has ended, or could not be started; with its exit code.
+    /// The child has ended or could not be started; the exit code of the guard.
     ChildEnded(u8),
 }
 
-/// Reloads and passes signals on to the child until there is a reason to stop.
+/// Reloads on SIGHUP, and forwards signals to the child, until there is a reason to stop.
 pub async fn wait_for_shutdown(
     signals: &mut Signals,
     child: &mut Supervisor,
@@ -56,20 +56,20 @@ pub async fn wait_for_shutdown(
     }
 }
 
-/// Reloads, and tells the service manager how it went.
+/// Reloads, and notifies the service manager of the result.
 async fn reload_and_notify(reload: ReloadHandle) {
     systemd::reloading();
     match reload.request().await {
         Ok(()) => systemd::ready("Serving"),
-        // The log names the reason.
+        // The reloader logs the reason.
         Err(_) => systemd::ready("Reload failed, serving by the last good configuration"),
     }
 }
 
-/// Waits until a successor serves; for ever when there is no socket that one could connect to.
+/// Waits until a successor serves; for ever without a socket for successors.
 async fn succeeded(offer: Option<&Offer>) {
     if let Some(offer) = offer {
-        match offer.taken().await {
+        match offer.wait_for_successor().await {
             Ok(()) => return,
             Err(error) => tracing::error!(err = %error, "Failed to offer the sockets"),
         }
@@ -77,7 +77,7 @@ async fn succeeded(offer: Option<&Offer>) {
     std::future::pending().await
 }
 
-/// Waits for running requests, ends the child, all within the grace period, and returns the exit code.
+/// Drains connections and stops the child, within the grace period, and returns the exit code.
 pub async fn shut_down(
     reason: ShutdownReason,
     connections: &TaskTracker,
@@ -85,15 +85,17 @@ pub async fn shut_down(
     child: &mut Supervisor,
     grace_period: Duration,
 ) -> u8 {
-    let end = Instant::now() + grace_period;
+    let deadline = Instant::now() + grace_period;
     match reason {
         ShutdownReason::Terminated | ShutdownReason::Succeeded => {
-            // Requests need their exporter until they have finished.
+            // The child keeps running meanwhile, since running requests need its answers.
             let share = if child.has_command() { DRAIN_SHARE } else { 1.0 };
             drain(connections, signals, grace_period.mul_f64(share)).await;
-            child.stop(signals::TERMINATE, end, signals.urged()).await
+            child.stop(signals::TERMINATE, deadline, signals.next_stop_signal()).await
         }
-        ShutdownReason::Interrupted => child.stop(signals::INTERRUPT, end, signals.urged()).await,
+        ShutdownReason::Interrupted => {
+            child.stop(signals::INTERRUPT, deadline, signals.next_stop_signal()).await
+        }
         ShutdownReason::ChildEnded(code) => {
             drain(connections, signals, grace_period.min(CHILD_ENDED_GRACE)).await;
             code
@@ -101,17 +103,17 @@ pub async fn shut_down(
     }
 }
 
-/// Waits for the requests that run; SIGINT or a second SIGTERM ends the wait.
+/// Waits up to `limit` for running requests; SIGINT or another SIGTERM ends the wait.
 async fn drain(connections: &TaskTracker, signals: &mut Signals, limit: Duration) {
     connections.close();
-    tracing::info!(connections = connections.len(), "Stopping, finishing what runs");
+    tracing::info!(connections = connections.len(), "Stopping, finishing running requests");
     tokio::select! {
         () = connections.wait() => {}
-        () = signals.urged() => {}
+        () = signals.next_stop_signal() => {}
         () = tokio::time::sleep(limit) => {
             tracing::warn!(
                 connections = connections.len(),
-                "Grace period over, closing what still runs"
+                "The grace period is over, closing the remaining connections"
             );
         }
     }

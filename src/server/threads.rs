@@ -1,4 +1,4 @@
-//! The threads besides the main one, each in its sandbox before it does anything.
+//! The threads besides the main one. Each enters its sandbox before it does anything else.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::connection::HandshakePool;
-use crate::observe::Metrics;
+use crate::observe::{self, Metrics};
 use crate::os::priorities::lower_priority;
-use crate::os::sandbox::{self, Landlock, SandboxPolicy};
+use crate::os::sandbox::{self, SandboxPolicy};
 use crate::snapshot::Current;
 use crate::snapshot::reload::{Initial, Reloader};
 
@@ -26,7 +26,7 @@ pub struct Threads {
 /// [`crate::connection::handshake_pool`]).
 const HANDSHAKE_NICE: i32 = 5;
 
-/// Everything that the threads are started with.
+/// The settings and shared state that the threads are started with.
 pub struct Start {
     /// The configuration files of the first load.
     pub initial: Initial,
@@ -34,24 +34,21 @@ pub struct Start {
     pub current: Arc<Current>,
     /// The guard's own metrics.
     pub metrics: Arc<Metrics>,
-    /// `None`: no sandbox.
+    /// The rights that the sandbox leaves; `None` without a sandbox.
     pub sandbox: Option<SandboxPolicy>,
-    /// Whether the main thread stays outside the sandbox, for the sake of the child it starts.
+    /// Keeps the main thread outside the sandbox, which a child that it starts would inherit.
     pub main_outside: bool,
 }
 
 /// A reason why a thread cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The sandbox of the process cannot be entered.
-    #[error("cannot enter the sandbox: {0}")]
-    Sandbox(#[source] io::Error),
     /// The operating system refuses a thread.
     #[error("cannot start {what}: {cause}")]
     Thread {
-        /// The thread.
+        /// The name of the thread for the message.
         what: &'static str,
-        /// The refusal.
+        /// The error of the operating system.
         #[source]
         cause: io::Error,
     },
@@ -68,57 +65,58 @@ impl Start {
     /// Returns the thread that cannot be started, with the reason.
     pub fn start(self) -> Result<Threads, StartError> {
         if !self.main_outside {
-            return self.start_from_here();
+            return self.start_from_this_thread();
         }
-        // Threads inherit the sandbox of the thread that starts them: one that ends right away takes
-        // it along instead of the main thread.
-        std::thread::scope(|scope| scope.spawn(|| self.start_from_here()).join())
+        // Threads inherit the sandbox of the thread that starts them. A temporary thread enters it
+        // here and starts the others, so that the main thread stays outside.
+        std::thread::scope(|scope| scope.spawn(|| self.start_from_this_thread()).join())
             .map_err(|_| StartError::Panicked)?
     }
 
-    fn start_from_here(self) -> Result<Threads, StartError> {
+    fn start_from_this_thread(self) -> Result<Threads, StartError> {
         let Self { initial, current, metrics, sandbox, .. } = self;
-        enter_process_sandbox(sandbox.as_ref())?;
-        let thread = |what| move |cause| StartError::Thread { what, cause };
-        let reloader =
-            Reloader::start(initial, current, metrics).map_err(thread("the reload thread"))?;
-        let serving = sandbox.clone();
+        enter_process_sandbox(sandbox.as_ref());
+        let thread_error = |what| move |cause| StartError::Thread { what, cause };
+        observe::start_log_writer().map_err(thread_error("the log thread"))?;
+        let reloader = Reloader::start(initial, current, metrics)
+            .map_err(thread_error("the reload thread"))?;
+        let runtime_sandbox = sandbox.clone();
         let runtime = Builder::new_multi_thread()
-            .on_thread_start(move || enter_network_sandbox(serving.as_ref()))
+            .on_thread_start(move || enter_network_sandbox(runtime_sandbox.as_ref()))
             .enable_all()
             .build()
-            .map_err(thread("the runtime"))?;
+            .map_err(thread_error("the runtime"))?;
         let handshakes = HandshakePool::start(runtime.handle(), move || {
             lower_priority(HANDSHAKE_NICE);
             enter_network_sandbox(sandbox.as_ref());
         });
-        let handshakes = handshakes.map_err(thread("a handshake thread"))?;
+        let handshakes = handshakes.map_err(thread_error("a handshake thread"))?;
         Ok(Threads { reloader, runtime, handshakes })
     }
 }
 
-/// Enters the sandbox of the whole process, and says how far the kernel goes along.
-fn enter_process_sandbox(policy: Option<&SandboxPolicy>) -> Result<(), StartError> {
+/// Enters the sandbox of the whole process, and logs the extent to which the kernel enforces it.
+fn enter_process_sandbox(policy: Option<&SandboxPolicy>) {
     let Some(policy) = policy else {
         tracing::warn!("Sandbox disabled by --no-sandbox");
-        return Ok(());
+        return;
     };
-    let landlock = sandbox::enter(policy).map_err(StartError::Sandbox)?;
-    match landlock {
-        Landlock::Enforced => tracing::info!(landlock = landlock.name(), "Sandbox"),
-        Landlock::Partly | Landlock::Missing => {
-            tracing::warn!(landlock = landlock.name(), "Sandbox");
-        }
+    let enforcement = sandbox::enter(policy);
+    let landlock = enforcement.landlock.name();
+    if enforcement.is_full() {
+        tracing::info!(landlock, "Entered the sandbox");
+    } else {
+        let refused = enforcement.refused.join("; ");
+        tracing::warn!(landlock, refused, "Entered the sandbox in part");
     }
-    Ok(())
 }
 
 /// Enters the sandbox of a thread that talks to the network.
 fn enter_network_sandbox(policy: Option<&SandboxPolicy>) {
-    // The sandbox of the process holds either way.
+    // A failure is not fatal, since the thread has inherited the sandbox of the process.
     if let Some(policy) = policy
         && let Err(error) = sandbox::enter_network_thread(policy)
     {
-        tracing::error!(err = %error, "A thread failed to enter its sandbox");
+        tracing::error!(err = %error, "Failed to enter the sandbox of a network thread");
     }
 }

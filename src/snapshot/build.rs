@@ -1,22 +1,22 @@
 //! A snapshot out of a loaded configuration: the whole or nothing.
 
+use std::sync::Arc;
+
 use http::header::{HeaderName, HeaderValue};
-use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
-use openssl::x509::X509Ref;
 
 use super::load::Loaded;
-use super::{Expiry, Snapshot, TlsSnapshot};
+use super::{Snapshot, TlsSnapshot};
 use crate::auth::{RateLimiter, Tokens, Users};
 use crate::config::{ClientAuth, Config, Finding, PerListener, Severity, TlsConfig, Upstream};
 use crate::routing::{RouteContext, Routes};
 use crate::tls::material::ServerMaterial;
-use crate::tls::{Acceptor, AcceptorError};
+use crate::tls::{Acceptor, AcceptorError, ClientVerifier, Expiry};
 
 impl Snapshot {
-    /// Builds a snapshot; `upstream` is where the default route leads. The passwords that `previous`
-    /// knows to be right, what is left of its rate limit, and its connections to exporters live on, as
-    /// far as the new configuration has them.
+    /// Builds a snapshot; `upstream` is where the default route leads. The passwords that
+    /// `previous` knows to be right, what is left of its rate limit, and its connections to
+    /// exporters live on, as far as the new configuration has them.
     ///
     /// # Errors
     ///
@@ -90,8 +90,11 @@ impl TlsSnapshot {
         material: &ServerMaterial,
         http2: bool,
     ) -> Result<Self, AcceptorError> {
+        let client_verifier = ClientVerifier::new(tls, handshake_client_auth, material)
+            .map_err(|cause| AcceptorError { key: "client_ca_file", cause })?;
         Ok(Self {
-            acceptor: Acceptor::new(tls, handshake_client_auth, material, http2)?,
+            acceptor: Acceptor::new(tls, &client_verifier, material, http2)?,
+            client_verifier: Arc::new(client_verifier),
             handshake_client_auth,
             required_certificate: tls.client_auth.required_level(),
             not_after: material.leaves().map(|leaf| Expiry::of(leaf)).min().unwrap_or_default(),
@@ -101,16 +104,5 @@ impl TlsSnapshot {
                 .flat_map(|digest| digest.to_vec())
                 .collect(),
         })
-    }
-}
-
-impl Expiry {
-    fn of(certificate: &X509Ref) -> Self {
-        const DAY: i64 = 24 * 60 * 60;
-        // The epoch is a valid time, and every certificate has a valid end: parsing checked it.
-        let unix_seconds = Asn1Time::from_unix(0)
-            .and_then(|epoch| epoch.diff(certificate.not_after()))
-            .map_or(0, |since| i64::from(since.days) * DAY + i64::from(since.secs));
-        Self { unix_seconds }
     }
 }

@@ -1,5 +1,5 @@
-//! From a file to everything that a snapshot is built of: the configuration, and the certificates and
-//! keys that it names. The problems of both are reported together.
+//! From a file to everything that a snapshot is built of: the configuration, and the certificates
+//! and keys that it names. The problems of both are reported together.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,9 +15,10 @@ pub struct Loaded {
     pub config: Config,
     /// The certificates and keys of listeners with TLS.
     pub materials: PerListener<Option<ServerMaterial>>,
-    /// CAs and client certificates for upstreams with TLS, by the names of the routes that have one.
+    /// CAs and client certificates for upstreams with TLS, by the names of the routes that have
+    /// one.
     pub upstream_materials: HashMap<String, Arc<UpstreamMaterial>>,
-    /// What `check` warns of.
+    /// The warnings that `check` prints.
     pub warnings: Vec<Finding>,
     /// The files that were read.
     pub files: ConfigFiles,

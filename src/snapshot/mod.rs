@@ -1,9 +1,9 @@
 //! The immutable whole that a configuration becomes, and the one place where it is swapped.
 //!
-//! [`load`] reads the files, [`Snapshot::build`] builds the whole or nothing, [`reload`] watches the
-//! files and swaps, and [`downgrade`] refuses a reload that would remove a protection. A connection
-//! pins its TLS at accept; a request pins one snapshot at its start, so that a removed user is refused
-//! at the next request on an open connection.
+//! [`load`] reads the files, [`Snapshot::build`] builds the whole or nothing, [`reload`] watches
+//! the files and swaps, and [`downgrade`] refuses a reload that would remove a protection. A
+//! connection pins its TLS at accept; a request pins one snapshot at its start, so that a removed
+//! user is refused at the next request on an open connection.
 
 mod build;
 pub mod downgrade;
@@ -18,7 +18,7 @@ use http::header::{HeaderName, HeaderValue};
 use crate::auth::{RateLimiter, Tokens, Users};
 use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener};
 use crate::routing::Routes;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, ClientVerifier, Expiry};
 
 /// Everything that a connection or a request needs to know of one configuration.
 pub struct Snapshot {
@@ -43,20 +43,15 @@ pub struct Snapshot {
 pub struct TlsSnapshot {
     /// Makes the TLS side of new connections.
     pub acceptor: Acceptor,
-    /// What a handshake asks of clients.
+    /// The client certificate that a handshake asks for.
     pub handshake_client_auth: ClientAuth,
-    /// What a request that is not for a public path needs.
+    /// Judges client certificates, in handshakes and on open connections.
+    pub client_verifier: Arc<ClientVerifier>,
+    /// The client certificate that a request needs unless it is for a public path.
     pub required_certificate: ClientCertificate,
     /// The end of the certificate that ends first.
     pub not_after: Expiry,
     fingerprint: Vec<u8>,
-}
-
-/// The end of a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Expiry {
-    /// Seconds since the epoch.
-    pub unix_seconds: i64,
 }
 
 /// The configuration in force. Readers pay one atomic load.
@@ -73,8 +68,8 @@ impl Snapshot {
         self.tls.of(listener).as_ref()
     }
 
-    /// Returns what a request that came by this listener has to show of a client certificate, unless
-    /// it is for a public path.
+    /// Returns what a request that came by this listener has to show of a client certificate,
+    /// unless it is for a public path.
     pub fn required_certificate(&self, listener: &str) -> ClientCertificate {
         self.tls(listener).map_or(ClientCertificate::Optional, |tls| tls.required_certificate)
     }

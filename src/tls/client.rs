@@ -1,28 +1,97 @@
-//! Client certificates: who is asked for one, who must have one, and which names pass.
+//! Client certificates: whether a handshake requests, requires or verifies one, and which names are
+//! allowed.
 
 use std::net::IpAddr;
 use std::path::Path;
 
 use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::{SslContextBuilder, SslVerifyMode};
-use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::store::{X509Store, X509StoreBuilder, X509StoreRef};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{
-    GeneralNameRef, X509, X509NameEntryRef, X509Ref, X509StoreContextRef, X509VerifyResult,
+    GeneralNameRef, X509, X509NameEntryRef, X509PurposeId, X509Ref, X509StoreContextRef,
+    X509VerifyResult,
 };
+use sha2::{Digest, Sha256};
 
 use super::material::ServerMaterial;
 use crate::config::{ClientAuth, TlsConfig};
+use crate::os::openssl::share_store;
 
-/// Set up verification by the exporter-toolkit's rules; Go's constants are named in the match.
+/// Decides about the certificates of clients: in handshakes, and again on open connections once the
+/// configuration has changed.
+pub struct ClientVerifier {
+    client_auth: ClientAuth,
+    /// `None`: certificates are not verified.
+    store: Option<X509Store>,
+    client_cas: Vec<X509>,
+    allowed_sans: Vec<String>,
+    digest: [u8; 32],
+}
+
+impl ClientVerifier {
+    /// Takes the rules of a listener whose handshakes ask for `client_auth`.
+    ///
+    /// # Errors
+    ///
+    /// Returns OpenSSL's error.
+    pub fn new(
+        tls: &TlsConfig,
+        client_auth: ClientAuth,
+        material: &ServerMaterial,
+    ) -> Result<Self, ErrorStack> {
+        let client_cas = material.client_cas.clone();
+        let store = client_auth.verifies().then(|| trust_store(&client_cas)).transpose()?;
+        let mut hasher = Sha256::new();
+        hasher.update([u8::from(store.is_some()), u8::from(client_auth == ClientAuth::None)]);
+        for ca in &client_cas {
+            hasher.update(ca.digest(MessageDigest::sha256())?);
+        }
+        for name in &tls.allowed_sans {
+            hasher.update((name.len() as u64).to_le_bytes());
+            hasher.update(name);
+        }
+        Ok(Self {
+            client_auth,
+            store,
+            client_cas,
+            allowed_sans: tls.allowed_sans.clone(),
+            digest: hasher.finalize().into(),
+        })
+    }
+
+    /// Returns what tells one set of rules from another.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Returns the trusted certificates; `None` where certificates are not verified.
+    pub fn store(&self) -> Option<&X509StoreRef> {
+        self.store.as_deref()
+    }
+
+    /// Returns whether `client_allowed_sans` has a name of this certificate, or lists none, or
+    /// no certificates are asked for.
+    pub fn allows_name_of(&self, leaf: &X509Ref) -> bool {
+        self.client_auth == ClientAuth::None
+            || self.allowed_sans.is_empty()
+            || has_allowed_name(leaf, &self.allowed_sans)
+    }
+}
+
+/// Configures the verification of client certificates by the exporter-toolkit's rules. The variants
+/// of [`ClientAuth`] are those of Go's `ClientAuthType`.
+///
+/// # Errors
+///
+/// Returns the errors of OpenSSL.
 pub fn configure(
     builder: &mut SslContextBuilder,
-    tls: &TlsConfig,
-    client_auth: ClientAuth,
-    identity: &ServerMaterial,
+    verifier: &ClientVerifier,
 ) -> Result<(), ErrorStack> {
-    let (mode, verified) = match client_auth {
+    let (mode, verifies) = match verifier.client_auth {
         ClientAuth::None => return Ok(()),
         ClientAuth::Request => (SslVerifyMode::PEER, false),
         ClientAuth::RequireAny => {
@@ -33,20 +102,20 @@ pub fn configure(
             (SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, true)
         }
     };
-    if verified {
-        builder.set_verify_cert_store(trust(&identity.client_cas)?)?;
-        for ca in &identity.client_cas {
+    if let Some(store) = verifier.store() {
+        builder.set_verify_cert_store(share_store(store))?;
+        for ca in &verifier.client_cas {
             builder.add_client_ca(ca)?;
         }
     }
-    let allowed = tls.allowed_sans.clone();
+    let allowed = verifier.allowed_sans.clone();
     builder
-        .set_verify_callback(mode, move |ok, context| decide(ok || !verified, context, &allowed));
+        .set_verify_callback(mode, move |ok, context| accept(ok || !verifies, context, &allowed));
     Ok(())
 }
 
-/// The configured CAs; without any, the system's roots, as Go has it.
-fn trust(client_cas: &[X509]) -> Result<X509Store, ErrorStack> {
+/// Builds a store of the configured CAs; without any, of the system's roots, as Go does.
+fn trust_store(client_cas: &[X509]) -> Result<X509Store, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     if client_cas.is_empty() {
         for certificate in system_roots() {
@@ -56,12 +125,14 @@ fn trust(client_cas: &[X509]) -> Result<X509Store, ErrorStack> {
     for ca in client_cas {
         store.add_cert(ca.clone())?;
     }
-    // Go trusts every certificate of the pool, also an intermediate whose root is not in it.
+    // Go trusts every certificate of its pool, also an intermediate whose root is not in the pool.
     store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    // What a handshake sets by itself, verification outside of one needs to be told.
+    store.set_purpose(X509PurposeId::SSL_CLIENT)?;
     Ok(store.build())
 }
 
-/// Whatever cannot be read is not trusted.
+/// Reads the system's roots. A file that cannot be read or parsed yields none.
 fn system_roots() -> Vec<X509> {
     openssl_probe::probe()
         .cert_file
@@ -71,9 +142,10 @@ fn system_roots() -> Vec<X509> {
         .unwrap_or_default()
 }
 
-/// Called by OpenSSL for each certificate of the chain and for each problem.
-fn decide(passes: bool, context: &mut X509StoreContextRef, allowed: &[String]) -> bool {
-    if !passes {
+/// Returns whether a certificate of the chain is accepted. OpenSSL calls this for each certificate
+/// and for each problem.
+fn accept(is_trusted: bool, context: &mut X509StoreContextRef, allowed: &[String]) -> bool {
+    if !is_trusted {
         return false;
     }
     if context.error_depth() == 0 && !allowed.is_empty() {
@@ -87,12 +159,12 @@ fn decide(passes: bool, context: &mut X509StoreContextRef, allowed: &[String]) -
     true
 }
 
-/// Whether one of the leaf's DNS, e-mail, IP or URI names is in the list, exactly.
+/// Returns whether one of the leaf's DNS, e-mail, IP or URI names is in the list, exactly.
 fn has_allowed_name(leaf: &X509Ref, allowed: &[String]) -> bool {
-    subject_alternatives(leaf).iter().any(|name| allowed.contains(name))
+    subject_alt_names(leaf).iter().any(|name| allowed.contains(name))
 }
 
-fn subject_alternatives(leaf: &X509Ref) -> Vec<String> {
+fn subject_alt_names(leaf: &X509Ref) -> Vec<String> {
     let Some(names) = leaf.subject_alt_names() else { return Vec::new() };
     let text = |name: &GeneralNameRef| {
         let text = name.dnsname().or_else(|| name.email()).or_else(|| name.uri());
@@ -101,15 +173,17 @@ fn subject_alternatives(leaf: &X509Ref) -> Vec<String> {
     names.iter().filter_map(text).collect()
 }
 
-/// What a client's certificate calls it.
+/// The names in a client certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClientNames {
+    /// The subject alternative names.
     alternatives: Vec<String>,
+    /// The common names.
     common: Vec<String>,
 }
 
-/// Before a common name, which counts only where it is asked for by this.
-const COMMON_NAME: &str = "cn:";
+/// The prefix of a common name in the configuration. Common names count only with this prefix.
+const COMMON_NAME_PREFIX: &str = "cn:";
 
 #[cfg(test)]
 impl From<&str> for ClientNames {
@@ -119,15 +193,17 @@ impl From<&str> for ClientNames {
 }
 
 impl ClientNames {
+    /// Reads the names of a leaf certificate.
     pub fn of(leaf: &X509Ref) -> Self {
         let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);
         let text = |name: &X509NameEntryRef| name.data().to_string().ok();
-        Self { alternatives: subject_alternatives(leaf), common: common.filter_map(text).collect() }
+        Self { alternatives: subject_alt_names(leaf), common: common.filter_map(text).collect() }
     }
 
-    /// One of its DNS, e-mail, IP or URI names, or `cn:` and its common name, exactly.
+    /// Returns whether the certificate has the name, exactly: as a DNS, e-mail, IP or URI name, or
+    /// after `cn:` as a common name.
     pub fn has(&self, wanted: &str) -> bool {
-        match wanted.strip_prefix(COMMON_NAME) {
+        match wanted.strip_prefix(COMMON_NAME_PREFIX) {
             Some(common) => self.common.iter().any(|name| name == common),
             None => self.alternatives.iter().any(|name| name == wanted),
         }

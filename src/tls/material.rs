@@ -1,5 +1,5 @@
-//! Certificates and keys out of PEM text: what cannot work is an error, what soon will not is a
-//! warning.
+//! Reads certificates and keys from PEM text. Material that cannot work is an error; material that
+//! soon will not work is a warning.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,15 +11,18 @@ use sha2::{Digest, Sha256};
 use crate::config::routes::UpstreamTls;
 use crate::config::{Findings, PemMaterial, Severity, SniCertificate, TlsConfig, TlsVersion};
 
-/// A certificate that ends this soon should have been renewed: Let's Encrypt's renew with 30 days
-/// left, Kubernetes' cert-manager with a third of the lifetime.
+/// The number of days before its end from which a certificate draws a warning, since it should have
+/// been renewed by then: Let's Encrypt's clients renew with 30 days left, Kubernetes' cert-manager
+/// with a third of the lifetime left.
 const EXPIRES_SOON_DAYS: u32 = 14;
 
 /// A certificate and its key.
 pub struct CertifiedKey {
+    /// The certificate of the key.
     pub leaf: X509,
-    /// Sent after the leaf, in the order of the file.
+    /// The certificates that are sent after the leaf, in the order of the file.
     pub chain: Vec<X509>,
+    /// The private key.
     pub key: PKey<Private>,
 }
 
@@ -36,7 +39,7 @@ impl CertifiedKey {
         Some(Self { leaf, chain, key: private_key })
     }
 
-    /// The DNS names that it is for, in lower case.
+    /// Returns the DNS names of the certificate, in lower case.
     pub fn names(&self) -> Vec<String> {
         let names = self.leaf.subject_alt_names();
         let names = names.iter().flatten().filter_map(|name| name.dnsname());
@@ -44,20 +47,23 @@ impl CertifiedKey {
     }
 }
 
-/// The server's certificates and keys, and the CAs for clients.
+/// The certificates and keys of a listener, and its CAs for client certificates.
 pub struct ServerMaterial {
+    /// The default certificate, that of `cert_file`.
     pub pair: CertifiedKey,
-    /// For clients that ask for one of their names.
+    /// The certificates for clients that ask for one of their names.
     pub others: Vec<CertifiedKey>,
+    /// The CAs for client certificates; empty if the file names none.
     pub client_cas: Vec<X509>,
 }
 
 impl ServerMaterial {
-    /// `None` when there is an error among the findings.
+    /// Reads the material of a listener, and adds its problems to `findings`; `None` if one of them
+    /// is an error.
     pub fn read(tls: &TlsConfig, findings: &mut Findings) -> Option<Self> {
         let pair = CertifiedKey::read(&tls.cert, &tls.key, findings);
         let others: Vec<Option<CertifiedKey>> =
-            tls.certificates.iter().map(|other| Self::other(other, findings)).collect();
+            tls.certificates.iter().map(|other| Self::read_other(other, findings)).collect();
         let client_cas = match &tls.client_ca {
             None => Some(Vec::new()),
             Some(material) => client_cas(material, findings),
@@ -69,7 +75,7 @@ impl ServerMaterial {
         Some(Self { pair, others, client_cas: client_cas? })
     }
 
-    fn other(certificate: &SniCertificate, findings: &mut Findings) -> Option<CertifiedKey> {
+    fn read_other(certificate: &SniCertificate, findings: &mut Findings) -> Option<CertifiedKey> {
         let pair = CertifiedKey::read(&certificate.cert, &certificate.key, findings)?;
         warn_about_leaf(&certificate.cert, &pair.leaf, findings);
         if pair.names().is_empty() {
@@ -80,23 +86,26 @@ impl ServerMaterial {
         Some(pair)
     }
 
-    /// That of `cert_file` first.
+    /// Returns the leaf certificates, that of `cert_file` first.
     pub fn leaves(&self) -> impl Iterator<Item = &X509> {
         std::iter::once(&self.pair).chain(&self.others).map(|pair| &pair.leaf)
     }
 }
 
-/// Who an exporter with TLS has to be, and who the guard is to it.
+/// The CAs that verify an exporter with TLS, and the client certificate that the guard shows to it.
 pub struct UpstreamMaterial {
+    /// The CAs that the exporter's certificate has to lead to.
     pub ca: Vec<X509>,
-    /// With what leads to its CA after it.
+    /// The client certificate, followed by those that lead to its CA, and its key; `None`: the
+    /// guard shows no certificate.
     pub client: Option<(Vec<X509>, PKey<Private>)>,
-    /// Tells one from another.
+    /// The first 64 bits of the SHA-256 of the PEM texts, which identify the material.
     pub digest: u64,
 }
 
 impl UpstreamMaterial {
-    /// `None` when there is an error among the findings.
+    /// Reads the material for an upstream, and adds its problems to `findings`; `None` if one of
+    /// them is an error.
     pub fn read(tls: &UpstreamTls, findings: &mut Findings) -> Option<Self> {
         let ca = X509::stack_from_pem(&tls.ca.pem).unwrap_or_default();
         if ca.is_empty() {
@@ -141,6 +150,7 @@ fn report(material: &PemMaterial, severity: Severity, message: &str, findings: &
     findings.push(material.node, severity, message);
 }
 
+/// Reads a leaf certificate and the chain after it.
 fn certificates(material: &PemMaterial, findings: &mut Findings) -> Option<(X509, Vec<X509>)> {
     let mut chain = match X509::stack_from_pem(&material.pem) {
         Ok(chain) => chain,
@@ -157,20 +167,22 @@ fn certificates(material: &PemMaterial, findings: &mut Findings) -> Option<(X509
     Some((leaf, chain))
 }
 
-/// PKCS#1, PKCS#8 and SEC1, RSA, ECDSA and Ed25519, as Go's `tls.X509KeyPair`.
+/// Reads a private key as Go's `tls.X509KeyPair` does: RSA, ECDSA or Ed25519 in PKCS#1, PKCS#8 or
+/// SEC1.
 fn private_key(material: &PemMaterial, findings: &mut Findings) -> Option<PKey<Private>> {
     warn_about_key_file(material, findings);
-    // Without a callback OpenSSL would ask for the passphrase on the terminal.
-    let mut encrypted = false;
+    // Without a callback, OpenSSL asks for the passphrase on the terminal.
+    let mut is_encrypted = false;
     let key = PKey::private_key_from_pem_callback(&material.pem, |_| {
-        encrypted = true;
+        is_encrypted = true;
         Ok(0)
     });
     let message = match key {
         Ok(key) if matches!(key.id(), Id::RSA | Id::EC | Id::ED25519) => return Some(key),
         Ok(_) => "this type of key is not supported; use ECDSA, RSA or Ed25519",
-        Err(_) if encrypted => {
-            "the key is encrypted; decrypt it with `openssl pkey -in KEY -out PLAINKEY` and guard the file"
+        Err(_) if is_encrypted => {
+            "the key is encrypted; decrypt it with `openssl pkey -in KEY -out PLAINKEY` and \
+             guard the file"
         }
         Err(_) => "no PEM private key in it (-----BEGIN PRIVATE KEY-----)",
     };
@@ -179,16 +191,17 @@ fn private_key(material: &PemMaterial, findings: &mut Findings) -> Option<PKey<P
 }
 
 fn warn_about_key_file(material: &PemMaterial, findings: &mut Findings) {
-    const OTHERS: u32 = 0o007;
+    const MODE_OTHERS: u32 = 0o007;
     let Some(file) = &material.file else { return };
-    let readable =
-        std::fs::metadata(file).is_ok_and(|data| data.permissions().mode() & OTHERS != 0);
-    if readable {
+    let is_open_to_others =
+        std::fs::metadata(file).is_ok_and(|data| data.permissions().mode() & MODE_OTHERS != 0);
+    if is_open_to_others {
         warn(material, "the key can be read by every user of this host; chmod 0600", findings);
     }
 }
 
-/// Go takes the certificates that parse and refuses a file without any.
+/// Reads the CAs for client certificates. Go refuses a file without any, too, but takes those that
+/// parse from a file with some that do not, which is an error here.
 fn client_cas(material: &PemMaterial, findings: &mut Findings) -> Option<Vec<X509>> {
     let cas = X509::stack_from_pem(&material.pem).unwrap_or_default();
     if cas.is_empty() {
@@ -209,7 +222,7 @@ fn client_cas(material: &PemMaterial, findings: &mut Findings) -> Option<Vec<X50
 }
 
 fn is_ca(certificate: &X509) -> bool {
-    // The text form is the one way that the openssl crate shows basicConstraints.
+    // The openssl crate shows basicConstraints only in the text form.
     certificate.to_text().is_ok_and(|text| String::from_utf8_lossy(&text).contains("CA:TRUE"))
 }
 
@@ -239,7 +252,8 @@ fn is_past(time: &Asn1TimeRef) -> bool {
     Asn1Time::days_from_now(0).is_ok_and(|now| *time < now)
 }
 
-/// Settings that cannot work with this certificate, or that mean less than they seem to.
+/// Warns about settings that cannot work with this certificate or that protect less than they seem
+/// to.
 fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
     if tls.client_auth.verifies() && tls.client_ca.is_none() {
         let message = format!(
@@ -251,12 +265,12 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
     }
     let is_rsa = leaf.public_key().is_ok_and(|key| key.id() == Id::RSA);
     let mut tls12 = tls.cipher_suites.iter().filter(|suite| !suite.is_tls13()).peekable();
-    let unusable = tls12.peek().is_some()
+    let is_unusable = tls12.peek().is_some()
         && tls12.all(|suite| if is_rsa { suite.needs_ecdsa() } else { suite.needs_rsa() });
-    if unusable && tls.min_version < TlsVersion::Tls13 {
+    if is_unusable && tls.min_version < TlsVersion::Tls13 {
         let message = format!(
-            "{}.cipher_suites: none works with the certificate's type of key, so no TLS 1.2 handshake \
-             can succeed",
+            "{}.cipher_suites: none works with the certificate's type of key, so no TLS 1.2 \
+             handshake can succeed",
             tls.place
         );
         findings.push(tls.cipher_suites_node, Severity::Warning, message);

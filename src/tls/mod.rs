@@ -1,11 +1,15 @@
-//! TLS of one snapshot: key material, the acceptor, and the names in client certificates.
+//! The TLS of one snapshot: key material, the acceptor, and the names in client certificates.
 //!
-//! Every reload makes a new [`Acceptor`]: fresh ticket keys, so that a session from before cannot
+//! Every reload makes a new [`Acceptor`] with new ticket keys, so that an earlier session cannot
 //! resume under rules that have changed since.
 
 mod acceptor;
 mod client;
+mod expiry;
 pub mod material;
+mod presented;
 
 pub use acceptor::{Acceptor, AcceptorError};
-pub use client::ClientNames;
+pub use client::{ClientNames, ClientVerifier};
+pub use expiry::Expiry;
+pub use presented::PresentedCertificate;

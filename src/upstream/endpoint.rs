@@ -1,4 +1,4 @@
-//! The connections to one exporter.
+//! One exporter: its health, its addresses, and the peer for each request to it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,22 +14,24 @@ use super::{ClientTls, Timeouts, health};
 use crate::auth::Permit;
 use crate::config::Upstream;
 
-/// Idle connections are kept this long: less than any exporter's own idle timeout is known to be
-/// (Go: none; Python's wsgiref: none kept), and long enough for scrapes that come close together.
-const POOL_IDLE: Duration = Duration::from_secs(15);
+/// The time that an idle connection is kept: less than the idle timeout of any known exporter (Go
+/// has none; Python's wsgiref keeps no connection), and long enough for scrapes that come close
+/// together.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long the addresses of a host name are believed; a failure ends it at once.
-const RESOLVED_FOR: Duration = Duration::from_secs(30);
+/// The time that the addresses of a host name are used; after a failure they are forgotten at once.
+const MAX_RESOLUTION_AGE: Duration = Duration::from_secs(30);
 
 struct Resolved {
     addresses: Vec<SocketAddr>,
     at: Instant,
 }
 
-/// Makes the peer for each request; resolves host names when they are asked for.
+/// The state of one upstream. It makes the peer for each request, and resolves the host name when a
+/// request needs it.
 pub struct Endpoint {
     upstream: Upstream,
-    /// For `https`.
+    /// `None` unless the upstream is `https`.
     tls: Option<Arc<ClientTls>>,
     authority: String,
     resolved: ArcSwapOption<Resolved>,
@@ -43,6 +45,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
+    /// Describes an upstream that has not been tried yet; `tls` is for `https`.
     pub fn new(upstream: Upstream, tls: Option<Arc<ClientTls>>) -> Self {
         let authority = match &upstream {
             Upstream::Http { .. } | Upstream::Https { .. } => {
@@ -55,16 +58,17 @@ impl Endpoint {
         Self { upstream, tls, authority, resolved: ArcSwapOption::empty(), is_down }
     }
 
+    /// Returns the address of the exporter as it is configured.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
     }
 
-    /// Whether its connections serve for this, too.
+    /// Returns whether the connections of this endpoint can be used for `upstream` with `tls`.
     pub fn is(&self, upstream: &Upstream, tls: Option<&ClientTls>) -> bool {
         self.upstream == *upstream && self.tls.as_deref() == tls
     }
 
-    /// Whether it could be reached the last time, or has not been tried.
+    /// Returns whether the upstream could be reached the last time, or has not been tried.
     pub fn is_up(&self) -> bool {
         !self.is_down.load(Relaxed)
     }
@@ -73,7 +77,7 @@ impl Endpoint {
         self.is_down.store(false, Relaxed);
     }
 
-    /// Look after it until it is up again.
+    /// Marks the upstream as down, and probes it until it is up again.
     pub(super) fn down(endpoint: &Arc<Self>) {
         if !endpoint.is_down.swap(true, Relaxed) {
             tracing::warn!(upstream = %endpoint, "Upstream is down");
@@ -81,22 +85,29 @@ impl Endpoint {
         }
     }
 
-    /// What `Host` says when the client did not.
+    /// Returns the value of `Host` for a request whose client sent none.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// How many addresses the last answer of the resolver had.
+    /// Returns how many addresses the last answer of the resolver had; 1 without an answer.
     pub fn address_count(&self) -> usize {
         self.resolved.load().as_ref().map_or(1, |resolved| resolved.addresses.len())
     }
 
-    /// Resolve anew next time: the name may have moved.
+    /// Forgets the addresses of the host name, so that the next request resolves it anew: it may
+    /// have other addresses by now.
     pub fn forget_addresses(&self) {
         self.resolved.store(None);
     }
 
-    /// The peer for a request that holds a permit. `skip` addresses are passed over.
+    /// Makes the peer for a request that holds a permit; the first `skip` addresses are left out.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when the host name has no address, or pingora does not take the path of a
+    /// unix socket, which has to be UTF-8. `https` without TLS settings and the guard itself as the
+    /// upstream are errors, too; only a defect leads there.
     pub async fn peer(&self, _: &Permit, skip: usize, timeouts: Timeouts) -> Result<Box<HttpPeer>> {
         let mut peer = match &self.upstream {
             Upstream::Http { host, port } => {
@@ -123,7 +134,7 @@ impl Endpoint {
         peer.options.connection_timeout = Some(timeouts.connect);
         peer.options.read_timeout = Some(timeouts.response);
         peer.options.write_timeout = Some(timeouts.response);
-        peer.options.idle_timeout = Some(POOL_IDLE);
+        peer.options.idle_timeout = Some(POOL_IDLE_TIMEOUT);
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         Ok(Box::new(peer))
     }
@@ -143,7 +154,7 @@ impl Endpoint {
 
     async fn resolve(&self, host: &str, port: u16) -> Result<Arc<Resolved>> {
         if let Some(resolved) = self.resolved.load_full()
-            && resolved.at.elapsed() < RESOLVED_FOR
+            && resolved.at.elapsed() < MAX_RESOLUTION_AGE
         {
             return Ok(resolved);
         }

@@ -1,4 +1,4 @@
-//! The exporters: how they are reached, how long they may take, and what may be forwarded to them.
+//! The exporters: their addresses and replicas, TLS to them, their probes and timeouts.
 
 mod endpoint;
 mod health;

@@ -1,4 +1,4 @@
-//! Whether the guard is of use: with a child, once its exporter answers.
+//! The readiness of the guard: with a child, it is ready once the child's exporter answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,41 +11,50 @@ use tokio::task::AbortHandle;
 use crate::config::Upstream;
 use crate::os::systemd;
 
-/// An exporter starts within milliseconds, or within minutes; the delay grows by half each time.
-const FIRST_POLL: Duration = Duration::from_millis(10);
-const SLOWEST_POLL: Duration = Duration::from_secs(1);
-/// One that accepts and does not answer is asked again.
+/// The delay after the first probe. It grows by half with each probe, since an exporter starts
+/// within milliseconds or within minutes.
+const FIRST_DELAY: Duration = Duration::from_millis(10);
+/// The longest delay between two probes.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+/// The time that one probe may take; an exporter that accepts and does not answer is probed again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What every HTTP/1 answer begins with (RFC 9112 section 2.3).
-const HTTP: &[u8] = b"HTTP/";
+/// The beginning of every HTTP/1 answer (RFC 9112 section 2.3).
+const HTTP_PREFIX: &[u8] = b"HTTP/";
 
-/// Read by `/-/ready`, told to the service manager.
+/// The readiness of the guard, which `/-/ready` reports and the service manager is notified of.
 #[derive(Debug, Default)]
 pub struct Readiness(AtomicBool);
 
 impl Readiness {
+    /// Returns whether the guard is ready.
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
-        if ready {
+    /// Sets whether the guard is ready, and notifies the service manager.
+    pub fn set(&self, is_ready: bool) {
+        self.0.store(is_ready, Ordering::Relaxed);
+        if is_ready {
             systemd::ready("Serving");
         } else {
             systemd::status("The exporter does not answer");
         }
     }
 
-    /// Ask the exporter until it answers once.
+    /// Starts a task that probes the exporter until it answers once, and then makes the guard
+    /// ready.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn watch(self: &Arc<Self>, upstream: Upstream) -> AbortHandle {
         let readiness = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let mut delay = FIRST_POLL;
+            let mut delay = FIRST_DELAY;
             while !answers(&upstream).await {
                 tokio::time::sleep(delay).await;
-                delay = delay.mul_f64(1.5).min(SLOWEST_POLL);
+                delay = delay.mul_f64(1.5).min(MAX_DELAY);
             }
             tracing::info!(%upstream, "The exporter answers");
             readiness.set(true);
@@ -55,29 +64,30 @@ impl Readiness {
 }
 
 async fn answers(upstream: &Upstream) -> bool {
-    let asked = async {
+    let probe = async {
         match upstream {
             Upstream::Http { host, port } => {
-                ask(TcpStream::connect((host.as_str(), *port)).await?).await
+                answers_http(TcpStream::connect((host.as_str(), *port)).await?).await
             }
-            // Of routes, which have no child.
+            // Only routes have these upstreams, and routes have no child.
             Upstream::Https { .. } => Ok(false),
-            Upstream::Unix(path) => ask(UnixStream::connect(path).await?).await,
+            Upstream::Unix(path) => answers_http(UnixStream::connect(path).await?).await,
             Upstream::Own => Ok(true),
         }
     };
-    matches!(tokio::time::timeout(ANSWER_TIMEOUT, asked).await, Ok(Ok(true)))
+    matches!(tokio::time::timeout(ANSWER_TIMEOUT, probe).await, Ok(Ok(true)))
 }
 
-/// Any answer will do, be it 404: HEAD of the landing page makes no exporter collect.
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<bool> {
+/// Sends a HEAD request for the landing page, which makes no exporter collect, and returns whether
+/// an HTTP answer comes. Its status does not matter: 404 is an answer, too.
+async fn answers_http(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<bool> {
     let request = concat!(
         "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: exporter-guard/",
         env!("CARGO_PKG_VERSION"),
         "\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = [0; HTTP.len()];
+    let mut answer = [0; HTTP_PREFIX.len()];
     stream.read_exact(&mut answer).await?;
-    Ok(answer == HTTP)
+    Ok(answer == HTTP_PREFIX)
 }

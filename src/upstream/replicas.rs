@@ -1,4 +1,4 @@
-//! Exporters that stand for each other.
+//! The replicas of an exporter: a request may be sent to any of them.
 
 use std::sync::Arc;
 
@@ -8,68 +8,78 @@ use super::{ClientTls, Endpoint, Timeouts};
 use crate::auth::Permit;
 use crate::config::Upstream;
 
-/// One of [`Replicas`], and one of its addresses.
+/// The choice of one of the [`Replicas`] and of one of its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
+    /// The index of the endpoint.
     endpoint: usize,
+    /// The index of the address in the answer of the resolver.
     address: usize,
 }
 
-/// In the order of preference.
+/// The endpoints of a route, in the order of preference.
 pub struct Replicas(Vec<Arc<Endpoint>>);
 
 impl Replicas {
-    /// Those that were there before are the same ones.
+    /// Builds the replicas of a route; endpoints that `previous` has with the same TLS are kept,
+    /// with their connections and their health.
     pub fn new(
         upstreams: &[Upstream],
         tls: Option<&Arc<ClientTls>>,
-        before: Option<&Self>,
+        previous: Option<&Self>,
     ) -> Self {
         let endpoint = |upstream: &Upstream| {
             let is_same = |endpoint: &&Arc<Endpoint>| endpoint.is(upstream, tls.map(Arc::as_ref));
-            let known = before.and_then(|before| before.0.iter().find(is_same));
-            known
-                .cloned()
-                .unwrap_or_else(|| Arc::new(Endpoint::new(upstream.clone(), tls.cloned())))
+            let kept = previous.and_then(|previous| previous.0.iter().find(is_same));
+            kept.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(upstream.clone(), tls.cloned())))
         };
         Self(upstreams.iter().map(endpoint).collect())
     }
 
+    /// Returns the address of the first endpoint.
     #[cfg(test)]
     pub fn first(&self) -> &Upstream {
         self.0[0].upstream()
     }
 
-    /// The guard's own page instead of an exporter.
+    /// Returns whether the guard itself is the upstream: it serves its own metrics.
     pub fn is_own(&self) -> bool {
         self.0.iter().any(|endpoint| *endpoint.upstream() == Upstream::Own)
     }
 
+    /// Returns the endpoint of a choice.
     pub fn endpoint(&self, choice: Choice) -> Option<&Arc<Endpoint>> {
         self.0.get(choice.endpoint)
     }
 
-    /// The first that is up, or else the first, of those that have not failed this request.
+    /// Chooses the first endpoint that is up, or else the first one, among the choices that have
+    /// not failed for this request; `None` when all of them have.
     pub fn choose(&self, failed: &[Choice]) -> Option<Choice> {
-        let all = || {
+        let candidates = || {
             let endpoints = self.0.iter().enumerate();
             endpoints
-                .flat_map(|(endpoint, of)| {
-                    (0..of.address_count()).map(move |n| Choice { endpoint, address: n })
+                .flat_map(|(index, endpoint)| {
+                    let addresses = 0..endpoint.address_count();
+                    addresses.map(move |address| Choice { endpoint: index, address })
                 })
                 .filter(|choice| !failed.contains(choice))
         };
         let is_up = |choice: &Choice| self.0[choice.endpoint].is_up();
-        all().find(is_up).or_else(|| all().next())
+        candidates().find(is_up).or_else(|| candidates().next())
     }
 
-    /// Whether there is more to try than this one and those that have failed.
+    /// Returns whether there is another choice than this one and the ones that have failed.
     pub fn has_other(&self, choice: Choice, failed: &[Choice]) -> bool {
         let failed: Vec<Choice> = failed.iter().copied().chain([choice]).collect();
         self.choose(&failed).is_some()
     }
 
-    /// The peer for a request that holds a permit.
+    /// Makes the peer for a request that holds a permit.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of [`Endpoint::peer`], or an error when the choice is none of these
+    /// replicas.
     pub async fn peer(
         &self,
         permit: &Permit,
@@ -82,7 +92,8 @@ impl Replicas {
         endpoint.peer(permit, choice.address, timeouts).await
     }
 
-    /// That this one cannot be reached. With others to ask, it is left alone until it can.
+    /// Notes that a choice could not be reached. If the route has other endpoints, they are
+    /// preferred until this one can be reached again.
     pub fn failed(&self, choice: Choice) {
         if self.0.len() > 1
             && let Some(endpoint) = self.endpoint(choice)

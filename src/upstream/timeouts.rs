@@ -1,4 +1,4 @@
-//! How long an exporter may take.
+//! The timeouts of a request to an exporter.
 
 use std::time::Duration;
 
@@ -7,27 +7,33 @@ use pingora::http::RequestHeader;
 
 use crate::config::Limits;
 
-/// What Prometheus sends along with a scrape.
+/// The field in which Prometheus states the timeout of a scrape, in seconds.
 pub const SCRAPE_TIMEOUT: HeaderName =
     HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
-/// The answer must reach the scraper before it gives up (the offset that blackbox_exporter uses).
+/// Seconds that the exporter's timeout is shorter than the scraper's, so that the answer reaches
+/// the scraper before it gives up (the offset that blackbox_exporter uses).
 const SCRAPE_TIMEOUT_OFFSET: f64 = 0.5;
-/// A scraper that states none gets Prometheus's default of 10 s, less the offset.
+/// Seconds that a scraper is taken to wait if it does not say so: Prometheus's default.
 const DEFAULT_SCRAPE_TIMEOUT: f64 = 10.0;
-/// pingora runs shorter timers on a thread of its own that wakes 100 times a second for ever.
-const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
-/// No scraper waits longer; bounds what a header can ask for.
-const LONGEST_SCRAPE_TIMEOUT: f64 = 600.0;
+/// The shortest timeout. pingora runs shorter timers on a thread of its own that wakes 100 times a
+/// second for ever.
+const MIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Seconds that a scraper can state at most; none waits longer.
+const MAX_SCRAPE_TIMEOUT: f64 = 600.0;
 
-/// How long the exporter may take.
+/// The timeouts of one request to an exporter.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
+    /// The time that connecting may take, at most that of the response.
     pub(super) connect: Duration,
+    /// The time that the exporter may take to answer. pingora applies it to each read and each
+    /// write.
     pub response: Duration,
 }
 
 impl Timeouts {
-    /// A configured response timeout counts; otherwise the scraper's own.
+    /// Returns the timeouts of a request: the configured ones, and without a configured response
+    /// timeout the scraper's own, less half a second. None is shorter than one second.
     pub fn of(limits: &Limits, request: &RequestHeader) -> Self {
         let response = limits.response_timeout.unwrap_or_else(|| {
             let stated = request
@@ -36,8 +42,8 @@ impl Timeouts {
                 .and_then(|value| value.to_str().ok()?.parse::<f64>().ok());
             from_scrape_timeout(stated)
         });
-        let response = response.max(SHORTEST_TIMEOUT);
-        let connect = limits.connect_timeout.clamp(SHORTEST_TIMEOUT, response);
+        let response = response.max(MIN_TIMEOUT);
+        let connect = limits.connect_timeout.clamp(MIN_TIMEOUT, response);
         Self { connect, response }
     }
 }
@@ -46,8 +52,8 @@ fn from_scrape_timeout(stated: Option<f64>) -> Duration {
     let timeout = stated
         .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
         .unwrap_or(DEFAULT_SCRAPE_TIMEOUT)
-        .min(LONGEST_SCRAPE_TIMEOUT);
-    // A timeout about as short as the offset keeps half of itself.
+        .min(MAX_SCRAPE_TIMEOUT);
+    // A timeout that is hardly longer than the offset is halved instead.
     Duration::from_secs_f64((timeout - SCRAPE_TIMEOUT_OFFSET).max(timeout / 2.0))
 }
 

@@ -61,7 +61,7 @@ fn check_finds_no_error_in_any_example() {
 
 /// What has a `#` right before it, or before its indentation, is no prose.
 #[test]
-fn what_the_gateway_leaves_out_works() {
+fn the_keys_that_the_gateway_example_comments_out_are_valid() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/gateway.yml");
     let is_left_out = |rest: &str| !rest.starts_with(' ') || rest.starts_with("  ");
     let whole = |line: &str| match line.trim_start().strip_prefix('#') {

@@ -23,36 +23,36 @@ fn run(seeds: &str, target: impl Fn(&[u8])) {
 }
 
 #[test]
-fn web_config() {
+fn seeds_of_web_config_pass_their_target() {
     run("web_config", targets::web_config);
 }
 
 #[test]
-fn authorization() {
+fn seeds_of_authorization_pass_their_target() {
     run("authorization", targets::authorization);
 }
 
 #[test]
-fn request_head() {
+fn seeds_of_request_head_pass_their_target() {
     run("request_head", targets::request_head);
 }
 
 #[test]
-fn forwarded() {
+fn seeds_of_forwarded_pass_their_target() {
     run("forwarded", targets::forwarded);
 }
 
 #[test]
-fn proxy_header() {
+fn seeds_of_proxy_header_pass_their_target() {
     run("proxy_header", targets::proxy_header);
 }
 
 #[test]
-fn public_path() {
+fn seeds_of_public_path_pass_their_target() {
     run("public_path", targets::public_path);
 }
 
 #[test]
-fn file_sd() {
+fn seeds_of_file_sd_pass_their_target() {
     run("file_sd", targets::file_sd);
 }

@@ -160,7 +160,7 @@ impl Container {
         fs::create_dir(root.join("proc")).unwrap();
         fs::create_dir_all(&files).unwrap();
         for (name, content) in [
-            ("web.yml", format!("{TLS}{}", scraper())),
+            ("web.yml", guarded()),
             ("server.crt", tls.identity.chain_pem()),
             ("server.key", tls.identity.key_pem()),
         ] {
@@ -228,8 +228,7 @@ impl Container {
     }
 
     fn expect_end(mut self, code: i32) {
-        // SAFETY: plain integers; the process is a descendant of ours and runs.
-        assert_eq!(unsafe { libc::kill(self.first.try_into().unwrap(), libc::SIGTERM) }, 0);
+        process::kill(self.first, libc::SIGTERM);
         assert_eq!(self.process.wait_exit().code(), Some(code));
     }
 }

@@ -114,14 +114,7 @@ fn the_guard_runs_as_the_manifest_has_it_and_sees_what_rotates() {
         });
     }
     let guard = Process::spawn(command, dir.path());
-    let port = |listener: &str| -> u16 {
-        let line = guard.wait_stderr(listener, 1, |line| {
-            logfmt::field(line, "msg") == "Listening on"
-                && logfmt::field(line, "listener") == listener
-        });
-        logfmt::field(&line, "address").rsplit(':').next().unwrap().parse().unwrap()
-    };
-    let (port, telemetry) = (port("web"), port("telemetry"));
+    let (port, telemetry) = (guard.port_of("web"), guard.port_of("telemetry"));
     let scraper = manifest("scraper.yaml")["stringData"].clone();
     let (user, password) = (text(&scraper["username"]), text(&scraper["password"]));
     let scrape = |tls: &ServerTls| {
@@ -155,7 +148,7 @@ fn the_guard_runs_as_the_manifest_has_it_and_sees_what_rotates() {
 }
 
 #[test]
-fn nothing_is_more_than_it_needs_to_be() {
+fn containers_of_the_manifests_have_no_privileges() {
     let pod = Pod::new();
     assert_eq!(pod.guard["restartPolicy"], "Always", "a native sidecar");
     assert_eq!(pod.spec["securityContext"]["runAsNonRoot"], true);
@@ -174,7 +167,7 @@ fn nothing_is_more_than_it_needs_to_be() {
 }
 
 #[test]
-fn what_refers_to_another_refers_to_one_that_is_there() {
+fn references_between_manifests_resolve() {
     let mut files: Vec<String> = fs::read_dir(directory())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -220,8 +213,7 @@ fn the_gateway_of_the_manifests_is_understood() {
     let tls = ServerTls::new();
     let config = text(&manifest("gateway-config.yaml")["stringData"]["gateway.yml"]);
     guard::write(&dir.path().join("gateway.yml"), config.replace(ROOT, root));
-    guard::write(&dir.path().join("tls/tls.crt"), tls.identity.chain_pem());
-    guard::write(&dir.path().join("tls/tls.key"), tls.identity.key_pem());
+    guard::write_pair(&dir.path().join("tls"), "tls", &tls.identity);
     let said = guard::run(dir.path(), &["check", "--strict", "--explain", "gateway.yml"]);
     assert_eq!(said.expect_code(0).stdout.lines().count(), 2);
     let pod = manifest("gateway-deployment.yaml")["spec"]["template"]["spec"].clone();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod architecture;
 mod basic_auth;
 mod child;
 mod cli;
@@ -14,12 +15,13 @@ mod hostile;
 mod image;
 mod kubernetes;
 mod package;
+mod pingora_seams;
 mod prometheus;
 mod reload;
+mod sidecar;
 mod signals;
 mod support;
 mod systemd;
-mod table;
 mod telemetry;
 mod tls;
 mod upgrade;

@@ -3,12 +3,23 @@
 use crate::support::real::{NodeExporter, PrometheusDir};
 use crate::support::*;
 
-/// As the README has an operator write it.
-const BASIC_AUTH: &str = "    tls_config:\n      ca_file: ca.crt\n    basic_auth:\n      \
-                          username: scraper\n      password_file: password\n";
+const TRUST: &str = "tls_config: {ca_file: ca.crt}";
 
-const CLIENT_CERTIFICATE: &str = "    tls_config:\n      ca_file: ca.crt\n      \
-                                  cert_file: client.crt\n      key_file: client.key\n";
+/// As the README has an operator write it.
+const BASIC_AUTH: &str = "
+    tls_config:
+      ca_file: ca.crt
+    basic_auth:
+      username: scraper
+      password_file: password
+    ";
+
+const CLIENT_CERTIFICATE: &str = "
+    tls_config:
+      ca_file: ca.crt
+      cert_file: client.crt
+      key_file: client.key
+    ";
 
 #[test]
 fn prometheus_scrapes_with_tls_and_basic_auth_and_goes_on_after_a_password_change() {
@@ -43,10 +54,9 @@ fn prometheus_scrapes_with_a_client_certificate() {
     let exporter = NodeExporter::new();
     let tls = ServerTls::new();
     let clients = Authority::new("clients");
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n  \
-                 client_allowed_sans: [prometheus.example]\n";
+    let names = "  client_allowed_sans: [prometheus.example]\n";
     let guard = GuardBuilder::new()
-        .config(format!("{TLS}{lines}"))
+        .config([TLS, VERIFIED_CLIENTS, names].concat())
         .tls(&tls)
         .file("clients.crt", clients.pem())
         .upstream(exporter.url())
@@ -68,7 +78,7 @@ fn prometheus_scrapes_with_a_client_certificate() {
     assert!(refused.is_err());
 }
 
-/// The certificate is renewed under Prometheus's feet.
+/// The certificate is renewed between two scrapes.
 #[test]
 fn prometheus_goes_on_after_the_certificate_was_renewed() {
     let exporter = NodeExporter::new();
@@ -76,7 +86,7 @@ fn prometheus_goes_on_after_the_certificate_was_renewed() {
     let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(exporter.url()).start();
     let dir = PrometheusDir::new();
     dir.write("ca.crt", tls.ca.pem());
-    let prometheus = dir.start(guard.port(), "    tls_config:\n      ca_file: ca.crt\n");
+    let prometheus = dir.start(guard.port(), TRUST);
     prometheus.wait_up();
     let next = tls.ca.issue(&Leaf::server());
     guard.replace("server.key", next.key_pem());
@@ -93,7 +103,7 @@ fn prometheus_reads_the_guards_own_metrics() {
     let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream("self").start();
     let dir = PrometheusDir::new();
     dir.write("ca.crt", tls.ca.pem());
-    let prometheus = dir.start(guard.port(), "    tls_config:\n      ca_file: ca.crt\n");
+    let prometheus = dir.start(guard.port(), TRUST);
     prometheus.wait_up();
     let found = prometheus.api("/api/v1/query?query=exporter_guard_build_info");
     let labels = &found["result"][0]["metric"];

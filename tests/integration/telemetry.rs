@@ -3,7 +3,7 @@
 use crate::support::*;
 
 #[test]
-fn healthy_ready_and_a_status_page() {
+fn telemetry_serves_health_readiness_and_a_status_page() {
     let guard = GuardBuilder::new().config(scraper()).telemetry().start();
     let mut client = guard.telemetry();
     for path in ["/-/healthy", "/-/ready"] {
@@ -21,7 +21,7 @@ fn healthy_ready_and_a_status_page() {
 }
 
 #[test]
-fn the_metrics_say_what_happened() {
+fn the_metrics_count_answers_by_status() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(scraper()).upstream(&exporter).telemetry().start();
     let mut client = guard.connect();
@@ -53,7 +53,13 @@ fn the_metrics_say_what_happened() {
 #[test]
 fn every_answer_is_counted() {
     let down = ports::Refusing::new();
-    let limit = "rate_limit:\n  interval: 1h\n  burst: 1\n";
+    let limit = yaml(
+        "
+        rate_limit:
+          interval: 1h
+          burst: 1
+        ",
+    );
     let guard = GuardBuilder::new()
         .config(limit)
         .upstream(format!("http://{}", down.address()))
@@ -69,7 +75,7 @@ fn every_answer_is_counted() {
 }
 
 #[test]
-fn an_empty_address_turns_it_off() {
+fn an_empty_address_turns_telemetry_off() {
     let guard = GuardBuilder::new().config("").start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     let lines = guard.stderr();
@@ -77,10 +83,9 @@ fn an_empty_address_turns_it_off() {
 }
 
 #[test]
-fn it_asks_for_no_credentials_and_speaks_no_tls() {
+fn telemetry_asks_for_no_credentials_and_speaks_no_tls() {
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let guard = GuardBuilder::new().config(config).tls(&tls).telemetry().start();
+    let guard = GuardBuilder::new().guarded(&tls).telemetry().start();
     assert_eq!(guard.telemetry().get("/metrics").status, 200);
     let line = guard.wait_log("the telemetry listener", |line| line.contains("listener=telemetry"));
     assert_eq!(logfmt::field(&line, "tls"), "false", "{line}");
@@ -88,10 +93,9 @@ fn it_asks_for_no_credentials_and_speaks_no_tls() {
 
 /// `--upstream=self`: the guard's own metrics behind its own guard.
 #[test]
-fn the_guard_can_be_its_own_exporter() {
+fn the_metrics_of_the_guard_are_served_behind_its_own_authentication() {
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let guard = GuardBuilder::new().config(config).tls(&tls).upstream("self").start();
+    let guard = GuardBuilder::new().guarded(&tls).upstream("self").start();
     let mut client = TlsClient::new().connect(guard.port());
     assert_eq!(client.get("/metrics").status, 401);
     let page = client.get_as(SCRAPER, "/metrics");

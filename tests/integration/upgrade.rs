@@ -6,9 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::support::http2::Http2;
 use crate::support::process::{Finished, Process};
 use crate::support::*;
 
@@ -26,9 +25,8 @@ impl Guards {
         let dir = tempfile::tempdir().unwrap();
         let tls = ServerTls::new();
         let guards = Self { dir, exporter: Exporter::new(), listen: listen.to_owned() };
-        guards.write("web.yml", format!("{TLS}{}", scraper()));
-        guards.write("server.crt", tls.identity.chain_pem());
-        guards.write("server.key", tls.identity.key_pem());
+        guards.write("web.yml", guarded());
+        guard::write_pair(guards.dir.path(), "server", &tls.identity);
         guards
     }
 
@@ -55,7 +53,7 @@ impl Guards {
 
     fn start(&self, more: &[&str]) -> Process {
         let guard = Process::spawn(self.command(more), self.dir.path());
-        wait_address(&guard, "web");
+        guard.address("web");
         guard
     }
 
@@ -71,17 +69,7 @@ impl Guards {
     }
 }
 
-fn wait_address(guard: &Process, listener: &str) -> String {
-    let line = guard.wait_stderr(listener, 1, |line| {
-        logfmt::field(line, "msg") == "Listening on" && logfmt::field(line, "listener") == listener
-    });
-    logfmt::field(&line, "address")
-}
-
-fn port(guard: &Process, listener: &str) -> u16 {
-    wait_address(guard, listener).rsplit(':').next().unwrap().parse().unwrap()
-}
-
+/// The page that a scrape gets.
 fn scrape(port: u16) -> String {
     TlsClient::new().connect(port).get_as(SCRAPER, "/metrics").text()
 }
@@ -103,7 +91,7 @@ impl Seen {
 }
 
 fn fresh(port: u16, seen: &Seen) {
-    let more = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let more = authorization(SCRAPER);
     let answer = TlsClient::new().try_get(port, &more);
     seen.count(answer.map(|answer| answer.status == 200).map_err(|error| format!("{error:?}")));
 }
@@ -132,52 +120,52 @@ fn kept<C>(
 fn twenty_upgrades_under_load_fail_no_request() {
     let guards = Guards::on_any_port();
     let first = guards.start(&[]);
-    let port = port(&first, "web");
-    let (stop, seen) = (AtomicBool::new(false), Seen::default());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    let last = std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !stop.load(Relaxed) {
-                    fresh(port, &seen);
-                }
-            });
+    let port = first.port_of("web");
+    let seen = Seen::default();
+    let http1 = |stop: &load::Stop| {
+        let mut client = None;
+        while !stop.is_set() {
+            kept(
+                &mut client,
+                || TlsClient::new().connect(port),
+                &seen,
+                |client: &mut Client| {
+                    client.try_get_as(SCRAPER, "/metrics").map(|answer| answer.status == 200)
+                },
+            );
         }
-        scope.spawn(|| {
-            let request = get("/metrics", &format!("Authorization: {authorization}\r\n"));
-            let mut client = None;
-            while !stop.load(Relaxed) {
-                kept(
-                    &mut client,
-                    || TlsClient::new().connect(port),
-                    &seen,
-                    |client: &mut Client| {
-                        client.try_send(request.as_bytes())?;
-                        client.try_response().map(|answer| answer.status == 200)
-                    },
-                );
-            }
-        });
-        scope.spawn(|| {
-            let h2 = || Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(port));
-            let mut client = None;
-            while !stop.load(Relaxed) {
-                kept(&mut client, h2, &seen, |client: &mut Http2| {
-                    let stream =
-                        client.try_send_get("/metrics", &[("authorization", &authorization)])?;
+    };
+    let credentials = basic(SCRAPER.0, SCRAPER.1);
+    let http2 = |stop: &load::Stop| {
+        let mut client = None;
+        while !stop.is_set() {
+            kept(
+                &mut client,
+                || Http2::connect(port),
+                &seen,
+                |client: &mut Http2| {
+                    let more = [("authorization", &*credentials)];
+                    let stream = client.try_send_get("/metrics", &more)?;
                     client.try_answer(stream).map(|answer| answer.ok)
-                });
+                },
+            );
+        }
+    };
+    let client = |number, stop: &load::Stop| match number {
+        0 => http1(stop),
+        1 => http2(stop),
+        _ => {
+            while !stop.is_set() {
+                fresh(port, &seen);
             }
-        });
-        let upgrades = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            (0..UPGRADES).fold(first, |running, _| {
-                let before = seen.served.load(Relaxed);
-                eventually("requests are served", || seen.served.load(Relaxed) > before + 20);
-                guards.upgrade(running)
-            })
-        }));
-        stop.store(true, Relaxed);
-        upgrades.expect("twenty upgrades")
+        }
+    };
+    let last = load::beside(4, client, || {
+        (0..UPGRADES).fold(first, |running, _| {
+            let before = seen.served.load(Relaxed);
+            eventually("requests are served", || seen.served.load(Relaxed) > before + 20);
+            guards.upgrade(running)
+        })
     });
     let failed = seen.failed.into_inner().unwrap();
     let served = seen.served.into_inner();
@@ -190,10 +178,10 @@ fn twenty_upgrades_under_load_fail_no_request() {
 fn a_successor_has_every_listener_and_its_own_configuration() {
     let guards = Guards::on_any_port();
     let old = guards.start(&[]);
-    let ports = ["web", "telemetry"].map(|listener| port(&old, listener));
+    let ports = ["web", "telemetry"].map(|listener| old.port_of(listener));
     guards.write("web.yml", "");
     let mut new = guards.upgrade(old);
-    assert_eq!(["web", "telemetry"].map(|listener| port(&new, listener)), ports);
+    assert_eq!(["web", "telemetry"].map(|listener| new.port_of(listener)), ports);
     assert_eq!(Client::plain(ports[0]).get("/metrics").text(), PAGE);
     assert_eq!(Client::plain(ports[1]).get("/-/healthy").status, 200);
     new.signal(libc::SIGTERM);
@@ -213,9 +201,9 @@ fn a_successor_may_listen_on_more_and_on_less() {
     old.wait_stderr("both", 2, |line| line.contains("listener=web"));
     guards.listen = ["127.0.0.1:0".to_owned(), unix(&kept)].join(",");
     let mut new = guards.upgrade(old);
-    assert!(!left.exists(), "nobody listens there");
+    assert!(!left.exists(), "no guard listens there");
     assert_eq!(Client::unix(&kept).unwrap().get("/metrics").text(), PAGE);
-    assert_eq!(Client::plain(port(&new, "web")).get("/metrics").text(), PAGE);
+    assert_eq!(Client::plain(new.port_of("web")).get("/metrics").text(), PAGE);
     new.signal(libc::SIGTERM);
     assert_eq!(new.wait_exit().code(), Some(0));
     assert!(!kept.exists() && !guards.socket().exists(), "files of the last guard");
@@ -225,12 +213,14 @@ fn a_successor_may_listen_on_more_and_on_less() {
 fn a_successor_that_cannot_start_changes_nothing() {
     let guards = Guards::on_any_port();
     let old = guards.start(&[]);
-    let port = port(&old, "web");
+    let port = old.port_of("web");
     let config = fs::read(guards.dir.path().join("web.yml")).unwrap();
     guards.write("web.yml", "tls_server_config: {cert_file: absent.crt}");
     guards.fail(&["--upgrade"]).expect_code(1);
     guards.write("web.yml", config);
-    old.wait_stderr("that it goes on", 1, |line| line.contains("No successor: serving on"));
+    old.wait_stderr("that it goes on", 1, |line| {
+        line.contains("Failed to hand over to a successor")
+    });
     assert_eq!(scrape(port), PAGE);
     let new = guards.upgrade(old);
     assert_eq!(scrape(port), PAGE);
@@ -239,23 +229,17 @@ fn a_successor_that_cannot_start_changes_nothing() {
 
 /// What runs when the successor comes is finished by the guard that began it.
 #[test]
-fn the_first_guard_finishes_what_it_has_begun() {
+fn the_first_guard_finishes_the_requests_that_it_has_begun() {
     let mut guards = Guards::on_any_port();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    guards.exporter = Exporter::scripted(move |_, out| {
-        released.lock().unwrap().recv().expect("a word from the test");
-        std::io::Write::write_all(out, &ok("", PAGE))?;
-        Ok(exporter::Next::Close)
-    });
+    let (exporter, release) = Exporter::held("", ok("", PAGE));
+    guards.exporter = exporter;
     let mut old = guards.start(&[]);
-    let port = port(&old, "web");
+    let port = old.port_of("web");
     let mut client = TlsClient::new().connect(port);
-    let more = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
-    client.send(get("/metrics", &more));
+    client.send(get("/metrics", &authorization(SCRAPER)));
     eventually("the exporter is asked", || guards.exporter.requests().len() == 1);
     let new = guards.start(&["--upgrade"]);
-    old.wait_stderr("that it stops", 1, |line| line.contains("finishing what runs"));
+    old.wait_stderr("that it stops", 1, |line| line.contains("finishing running requests"));
     release.send(()).unwrap();
     assert_eq!(client.response().text(), PAGE);
     assert_eq!(old.wait_exit().code(), Some(0));
@@ -263,18 +247,18 @@ fn the_first_guard_finishes_what_it_has_begun() {
 }
 
 #[test]
-fn nobody_else_gets_the_sockets() {
+fn a_process_of_another_user_does_not_get_the_sockets() {
     let guards = Guards::on_any_port();
     // The umask gives nothing away either.
     let mut lax = process::command("sh");
     lax.args(["-c", "umask 0; exec \"$@\"", "sh"]).arg(guard::binary().get_program());
     lax.args(guards.command(&[]).get_args());
     let old = Process::spawn(lax, guards.dir.path());
-    let port = port(&old, "web");
+    let port = old.port_of("web");
     let mode = fs::metadata(guards.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{mode:o}");
 
-    // As if the file were everybody's: another user is told from the owner by the kernel.
+    // Every user may open the file now: the kernel tells which user connects.
     fs::set_permissions(guards.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(guards.socket(), fs::Permissions::from_mode(0o666)).unwrap();
     let mut other = process::command("setpriv");
@@ -293,7 +277,7 @@ fn nobody_else_gets_the_sockets() {
 }
 
 #[test]
-fn without_a_predecessor_it_says_so() {
+fn an_upgrade_without_a_predecessor_fails() {
     let guards = Guards::on_any_port();
     let failed = guards.fail(&["--upgrade"]).expect_code(1);
     assert!(failed.stderr.contains("--upgrade.socket upgrade.sock: "), "{failed}");

@@ -1,9 +1,9 @@
 //! A self-signed certificate that serves as server certificate and, copied to Prometheus, as
 //! `ca_file`.
 //!
-//! It is no CA: Go and OpenSSL trust a certificate that is itself in the pool, CA or not, so that
-//! whoever steals the key can pose to Prometheus as these names and as no others; and webpki
-//! (rustls) refuses a server certificate that is a CA.
+//! The certificate is not a CA, for two reasons. Go and OpenSSL trust a certificate that is itself
+//! in the pool, CA or not, and a stolen key then impersonates these names only. And webpki (rustls)
+//! refuses a server certificate that is a CA.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,33 +23,46 @@ use openssl::x509::{X509, X509Builder, X509Extension, X509Name, X509NameBuilder}
 use super::hostname::Hostname;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest that Apple's verifier accepts of a certificate outside the public CAs.
-const VALID: Duration = DAY.saturating_mul(825);
-/// Both ends of the validity count (RFC 5280 section 4.1.2.5).
+/// The longest validity that Apple's verifier accepts of a certificate outside the public CAs.
+const MAX_VALIDITY: Duration = DAY.saturating_mul(825);
+/// Taken off the validity, which includes both its first and its last second (RFC 5280 section
+/// 4.1.2.5).
 const LAST_SECOND: Duration = Duration::from_secs(1);
-/// For a Prometheus whose clock is behind.
+/// How long before its creation a certificate becomes valid: the clock of Prometheus may be behind.
 const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
-/// What Go and browsers take as the least; more costs each handshake CPU.
+/// The shortest RSA key that Go and browsers accept; a longer one costs each handshake more CPU.
 const RSA_BITS: u32 = 2048;
-/// CA/Browser Forum: 64 bits of randomness at least; RFC 5280: 20 bytes at most.
+/// Random bits of a serial number: the CA/Browser Forum asks for at least 64, and RFC 5280 (section
+/// 4.1.2.2) allows at most 20 bytes.
 const SERIAL_BITS: i32 = 128;
-/// Version 3 is encoded as 2.
+/// X.509 version 3, which is encoded as 2 (RFC 5280 section 4.1.2.1).
 const X509_V3: i32 = 2;
-/// RFC 5280 appendix A: ub-common-name.
-const COMMON_NAME_LEN: usize = 64;
+/// The most characters of a common name (`ub-common-name` in RFC 5280 appendix A).
+const MAX_COMMON_NAME_LEN: usize = 64;
 
-/// P-256: every TLS client knows it, and a signature takes tens of microseconds where RSA takes
-/// a millisecond.
+/// Generates a private key, RSA or ECDSA P-256.
+///
+/// Every TLS client knows P-256, and its signature takes tens of microseconds where RSA takes a
+/// millisecond.
+///
+/// # Errors
+///
+/// Returns the errors of OpenSSL.
 pub fn generate_key(rsa: bool) -> Result<PKey<Private>, ErrorStack> {
     if rsa {
         return PKey::from_rsa(Rsa::generate(RSA_BITS)?);
     }
     let mut group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
-    // Go reads no curve that is spelled out in parameters.
+    // Go does not read a curve that is given by its parameters instead of its name.
     group.set_asn1_flag(Asn1Flag::NAMED_CURVE);
     PKey::from_ec_key(EcKey::generate(&group)?)
 }
 
+/// Builds a certificate for `names` that `key` signs, valid from one hour before `now`.
+///
+/// # Errors
+///
+/// Returns the errors of OpenSSL.
 pub fn self_signed(
     key: &PKey<Private>,
     names: &[Hostname],
@@ -63,7 +76,7 @@ pub fn self_signed(
     builder.set_issuer_name(&name)?;
     let start = now - CLOCK_SKEW;
     builder.set_not_before(&*asn1_time(start)?)?;
-    builder.set_not_after(&*asn1_time(start + VALID - LAST_SECOND)?)?;
+    builder.set_not_after(&*asn1_time(start + MAX_VALIDITY - LAST_SECOND)?)?;
     builder.set_pubkey(key)?;
     builder.append_extension(BasicConstraints::new().critical().build()?)?;
     builder.append_extension(key_usage(key)?)?;
@@ -77,19 +90,20 @@ pub fn self_signed(
     Ok(builder.build())
 }
 
-/// Also tells this certificate from the one that a later `init` makes under the same name.
+/// Returns a serial number, which also distinguishes this certificate from one that a later `init`
+/// makes under the same name.
 fn random_serial() -> Result<BigNum, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(SERIAL_BITS, MsbOption::MAYBE_ZERO, false)?;
     Ok(serial)
 }
 
-/// For people who read it; clients look at the alternative names only. Not empty, since OpenSSL
-/// wants an issuer.
+/// Returns a subject for people who read the certificate: clients compare the alternative names
+/// only. It is not empty, since OpenSSL requires an issuer.
 fn subject(names: &[Hostname]) -> Result<X509Name, ErrorStack> {
     let name = names.first().map_or_else(|| "exporter-guard".to_owned(), Hostname::to_string);
-    // A host name is ASCII, so that every byte is a character's end.
-    let name = name.get(..COMMON_NAME_LEN).unwrap_or(&name);
+    // A host name is ASCII, so that any byte index is a character boundary.
+    let name = name.get(..MAX_COMMON_NAME_LEN).unwrap_or(&name);
     let mut subject = X509NameBuilder::new()?;
     subject.append_entry_by_nid(Nid::COMMONNAME, name)?;
     Ok(subject.build())
@@ -105,7 +119,7 @@ fn key_usage(key: &PKey<Private>) -> Result<X509Extension, ErrorStack> {
     let mut usage = KeyUsage::new();
     usage.critical().digital_signature();
     if key.id() == Id::RSA {
-        // For TLS 1.2 clients that ask for it whatever the key exchange.
+        // Some TLS 1.2 clients require it whatever the key exchange.
         usage.key_encipherment();
     }
     usage.build()
@@ -145,7 +159,7 @@ mod tests {
         (key, certificate)
     }
 
-    /// As a TLS client does that has the certificate as its only CA and knows the name it asked.
+    /// Verifies like a TLS client that trusts this certificate alone and has connected to `name`.
     fn verify(certificate: &X509, name: &str, flags: X509VerifyFlags) -> X509VerifyResult {
         verify_against(certificate, certificate, name, flags)
     }
@@ -177,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn is_its_own_ca_for_its_names_also_by_the_strict_rules() {
+    fn it_is_trusted_for_its_names_also_by_the_strict_rules() {
         for rsa in [false, true] {
             let (_, certificate) = certificate(rsa);
             for flags in [X509VerifyFlags::empty(), X509VerifyFlags::X509_STRICT] {
@@ -192,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_for_nobody_else() {
+    fn a_certificate_that_its_key_signs_is_refused() {
         let (key, ours) = certificate(false);
         let other = generate_key(false).unwrap();
         let mut forged = X509Builder::new().unwrap();
@@ -212,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_what_was_asked_for() {
+    fn it_has_the_key_the_names_and_the_identifiers() {
         let (key, certificate) = certificate(false);
         assert!(certificate.public_key().unwrap().public_eq(&key));
         assert!(certificate.verify(&key).unwrap());
@@ -227,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn is_valid_for_825_days_from_an_hour_ago() {
+    fn it_is_valid_for_825_days_from_an_hour_ago() {
         let key = generate_key(false).unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let certificate = self_signed(&key, &names(), now).unwrap();
@@ -247,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tls_server_takes_the_pair() {
+    fn a_tls_server_accepts_the_key_and_the_certificate() {
         for rsa in [false, true] {
             let (key, certificate) = certificate(rsa);
             let directory = tempfile::tempdir().unwrap();

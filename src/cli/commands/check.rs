@@ -1,4 +1,4 @@
-//! `check`: what a start would say about configuration files, without starting.
+//! `check`: prints the findings that a start would report of configuration files, without starting.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use crate::os::exit_codes;
 use crate::routing;
 use crate::snapshot::{Snapshot, load};
 
-/// Print one line per finding; the exit code says whether every file would do.
+/// Prints one line per finding, and returns the exit code: 1 when a file has an error, or, with
+/// `--strict`, a warning.
 pub fn run(args: &CheckArgs) -> u8 {
     let mut findings = Vec::new();
     let mut routes = Vec::new();
@@ -29,7 +30,7 @@ pub fn run(args: &CheckArgs) -> u8 {
     }
     let mut out = std::io::stdout().lock();
     for finding in &findings {
-        // A closed pipe has nobody to tell; the exit code is what counts.
+        // A closed pipe is ignored: the exit code is what counts.
         let _ = writeln!(out, "{finding}");
     }
     for route in routes.iter().filter(|_| args.explain) {

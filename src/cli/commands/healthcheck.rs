@@ -1,4 +1,4 @@
-//! `healthcheck`: asks `/-/ready` of a running guard, for containers that have no curl.
+//! `healthcheck`: requests `/-/ready` of a running guard, for containers that have no curl.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::cli::HealthcheckArgs;
 use crate::config::ListenAddress;
 
-/// Shorter than Docker's own timeout, which defaults to 30 s.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take: less than Docker's own timeout, which defaults to 30 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 const REQUEST: &[u8] = b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// A guard that is not ready, or cannot be asked.
+/// A reason why the guard does not count as ready.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
     /// Nothing answers at the telemetry address.
@@ -44,7 +44,7 @@ pub enum HealthcheckError {
 /// Returns the reason when it is not.
 pub fn run(args: &HealthcheckArgs) -> Result<(), HealthcheckError> {
     let address = || args.address.clone();
-    let answer = ask(&args.address)
+    let answer = request_readiness(&args.address)
         .map_err(|cause| HealthcheckError::Unreachable { address: address(), cause })?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     if status == "200" {
@@ -58,17 +58,17 @@ pub fn run(args: &HealthcheckArgs) -> Result<(), HealthcheckError> {
     })
 }
 
-fn ask(address: &ListenAddress) -> std::io::Result<String> {
+fn request_readiness(address: &ListenAddress) -> std::io::Result<String> {
     match address {
         ListenAddress::Unix(path) => {
             let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
+            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
             exchange(stream)
         }
         ListenAddress::Tcp { host, port } => {
             let host = if host.is_empty() { "localhost" } else { host };
             let stream = TcpStream::connect((host, *port))?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
+            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
             exchange(stream)
         }
     }

@@ -1,31 +1,41 @@
-//! The names a certificate is made for: DNS names by RFC 1123 and IP addresses.
+//! The names that a certificate is made for: DNS names by RFC 1123 and IP addresses.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// Always in the certificate, so that the first try on the machine itself needs no name service.
+/// The names that every certificate has, so that a first try on the machine itself needs no name
+/// service.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// RFC 1035 section 2.3.4.
-const LABEL_LEN: usize = 63;
-/// RFC 1035 section 2.3.4: 255 bytes on the wire, of which the text shows 253.
-const NAME_LEN: usize = 253;
+/// The most characters of a label (RFC 1035 section 2.3.4).
+const MAX_LABEL_LEN: usize = 63;
+/// The most characters of a name: RFC 1035 section 2.3.4 allows 255 bytes on the wire, which are
+/// 253 characters of text.
+const MAX_NAME_LEN: usize = 253;
 
-/// One checked name, in the one spelling that is compared and printed.
+/// A valid name, in the canonical spelling that is compared and printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hostname {
+    /// A DNS name in lower case.
     Dns(String),
+    /// An IP address; never an IPv4-mapped IPv6 one.
     Ip(IpAddr),
 }
 
-/// Why a text is no host name.
+/// The reason why a text is not a host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidHostname {
+    /// The text is empty.
     Empty,
-    Long,
+    /// The text has more than 253 characters.
+    TooLong,
+    /// The text has a `*`.
     Wildcard,
+    /// The text has characters outside ASCII.
     NotAscii,
+    /// The text ends in a number, as an address does, but is not an address.
     Address,
+    /// A label is not valid by RFC 1123.
     Label,
 }
 
@@ -33,7 +43,7 @@ impl fmt::Display for InvalidHostname {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "it is empty",
-            Self::Long => "it has more than 253 characters",
+            Self::TooLong => "it has more than 253 characters",
             Self::Wildcard => {
                 "wildcards are refused, since a stolen key would then pose as every host; \
                  give each name with its own --hostname"
@@ -52,7 +62,12 @@ impl fmt::Display for InvalidHostname {
 }
 
 impl Hostname {
-    /// Lower case and without IPv4-mapped IPv6, as clients compare.
+    /// Parses a name into the spelling that clients compare: lower case, and IPv4 for an
+    /// IPv4-mapped IPv6 address.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the text is not a host name.
     pub fn parse(text: &str) -> Result<Self, InvalidHostname> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Ip(address.to_canonical()));
@@ -61,7 +76,7 @@ impl Hostname {
             "" => Err(InvalidHostname::Empty),
             _ if !text.is_ascii() => Err(InvalidHostname::NotAscii),
             _ if text.contains('*') => Err(InvalidHostname::Wildcard),
-            _ if text.len() > NAME_LEN => Err(InvalidHostname::Long),
+            _ if text.len() > MAX_NAME_LEN => Err(InvalidHostname::TooLong),
             _ if !text.split('.').all(is_label) => Err(InvalidHostname::Label),
             _ if ends_in_number(text) => Err(InvalidHostname::Address),
             _ => Ok(Self::Dns(text.to_ascii_lowercase())),
@@ -78,21 +93,24 @@ impl fmt::Display for Hostname {
     }
 }
 
-/// RFC 1123 section 2.1; the underscore of some internal names is refused as Go's and browsers'
-/// verifiers treat it differently.
+/// Returns whether a label is valid by RFC 1123 section 2.1. The underscore of some internal names
+/// is refused, since the verifiers of Go and of browsers treat it differently.
 fn is_label(label: &str) -> bool {
-    (1..=LABEL_LEN).contains(&label.len())
+    (1..=MAX_LABEL_LEN).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
 
-/// RFC 1123 section 2.1: the last label of a name is never all digits, so `10.0.0` is a slip.
+/// Returns whether the last label is all digits, which that of a DNS name never is (RFC 1123
+/// section
+/// 2.1): `10.0.0` is a mistyped address.
 fn ends_in_number(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The given names in their order, or this machine's name when there are none; then loopback.
+/// Returns the given names in their order, or `own`, the name of this machine, when there are none;
+/// then the names of loopback, without duplicates.
 pub fn with_loopback(given: Vec<Hostname>, own: Option<Hostname>) -> Vec<Hostname> {
     let first = if given.is_empty() { own.into_iter().collect() } else { given };
     let loopback = LOOPBACK.iter().filter_map(|name| Hostname::parse(name).ok());
@@ -105,8 +123,9 @@ pub fn with_loopback(given: Vec<Hostname>, own: Option<Hostname>) -> Vec<Hostnam
     names
 }
 
-/// What gethostname(2) answers, read without `unsafe`; a name that no certificate can hold is left
-/// out rather than a reason to fail.
+/// Returns the name of this machine, the one of gethostname(2), read without `unsafe`.
+///
+/// `None` when no certificate can hold the name: that is no reason to fail.
 pub fn of_this_machine() -> Option<Hostname> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Hostname::parse(name.trim()).ok()
@@ -121,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_dns_names_and_addresses() {
+    fn dns_names_and_addresses_are_accepted() {
         for (text, canonical) in [
             ("a", "a"),
             ("Node-1.Example.COM", "node-1.example.com"),
@@ -137,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_client_would_match() {
+    fn names_that_no_client_would_match_are_refused() {
         let long = format!("{}a", "abc.".repeat(64));
         for (text, reason) in [
             ("", InvalidHostname::Empty),
-            (long.as_str(), InvalidHostname::Long),
+            (long.as_str(), InvalidHostname::TooLong),
             ("*.example.com", InvalidHostname::Wildcard),
             ("münchen.de", InvalidHostname::NotAscii),
             ("256.1.1.1", InvalidHostname::Address),
@@ -166,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_name_counts_only_without_others() {
+    fn the_name_of_the_machine_is_used_only_without_others() {
         let own = Some(Hostname::Dns("own".to_owned()));
         assert_eq!(
             with_loopback(Vec::new(), own.clone()),

@@ -1,7 +1,8 @@
-//! `init`: key, certificate, web configuration and password in place of openssl and htpasswd.
+//! `init`: makes a key, a certificate, a web configuration and a password, in place of openssl and
+//! htpasswd.
 //!
-//! All of it is new or nothing is: no file is overwritten, and a run that fails, be it at printing
-//! the password, leaves nothing behind.
+//! A run creates all files or none: it overwrites no file, and one that fails, even at printing the
+//! password, removes what it has created.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,32 +18,40 @@ use super::{certificate, hostname, instructions};
 use crate::auth::DEFAULT_BCRYPT_COST;
 use crate::cli::InitArgs;
 
+/// The file name of the web configuration.
 pub const WEB_CONFIG: &str = "web.yml";
+/// The file name of the private key.
 pub const KEY: &str = "server.key";
+/// The file name of the certificate.
 pub const CERTIFICATE: &str = "server.crt";
 
-/// Where the guard listens unless told otherwise.
+/// The port of the default of `--web.listen-address`.
 pub const DEFAULT_PORT: u16 = 9443;
+/// The name of the user in the web configuration.
 pub const USER: &str = "prometheus";
 
-/// The key, and the password hashes.
-const PRIVATE: u32 = 0o600;
-/// Prometheus reads the certificate as another user.
-const PUBLIC: u32 = 0o644;
-const DIRECTORY: u32 = 0o755;
+/// The mode of the key and of the web configuration, which has a password hash.
+const PRIVATE_MODE: u32 = 0o600;
+/// The mode of the certificate, which Prometheus reads as another user.
+const PUBLIC_MODE: u32 = 0o644;
+const DIRECTORY_MODE: u32 = 0o755;
 
-/// Letters and digits, which no shell, URL or header reads in a special way.
+/// The characters of a password: letters and digits, which are not special in a shell, a URL or a
+/// header.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// More than 142 bits.
+/// The characters of a password: more than 142 bits of randomness.
 const PASSWORD_LEN: usize = 24;
 
+/// The options of a run.
 pub struct Options {
+    /// The directory of the files; created when it does not exist.
     pub directory: PathBuf,
-    /// None given: this machine's name. Loopback is added always.
+    /// The names for the certificate, or none for the name of this machine. The names of loopback
+    /// are added in either case.
     pub hostnames: Vec<String>,
-    /// RSA 2048 in place of ECDSA P-256.
+    /// Makes the key RSA 2048 instead of ECDSA P-256.
     pub rsa: bool,
-    /// For what is printed only.
+    /// The port in the printed instructions.
     pub listen_port: u16,
 }
 
@@ -53,16 +62,20 @@ impl From<InitArgs> for Options {
     }
 }
 
-/// What was made; the password is nowhere else.
+/// The result of a run, and the only copy of the password.
 #[must_use]
 pub struct Created {
-    /// Absolute.
+    /// The absolute path of the directory.
     pub directory: PathBuf,
+    /// The name of the user.
     pub user: &'static str,
+    /// The password of the user, in plaintext.
     pub password: Zeroizing<String>,
-    /// The names in the certificate; the first is what Prometheus scrapes.
+    /// The names in the certificate; Prometheus scrapes the first one.
     pub hostnames: Vec<Hostname>,
+    /// The key, the certificate and the web configuration, in this order.
     pub files: Vec<PathBuf>,
+    /// The port in the printed instructions.
     pub listen_port: u16,
 }
 
@@ -75,7 +88,7 @@ impl fmt::Debug for Created {
     }
 }
 
-/// A reason why nothing was made.
+/// A reason why no file was created.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// A name cannot be in a certificate.
@@ -83,10 +96,10 @@ pub enum InitError {
     Hostname {
         /// The name as given.
         name: String,
-        /// What is wrong with it.
+        /// The reason why it cannot be.
         reason: hostname::InvalidHostname,
     },
-    /// The directory cannot be named in the text that is printed.
+    /// The directory cannot be named in the printed instructions.
     #[error(
         "--directory {0:?} is empty, not UTF-8 or holds control characters, which prometheus.yml \
          cannot name: choose another"
@@ -107,7 +120,7 @@ pub enum InitError {
     /// bcrypt cannot hash the password.
     #[error("cannot hash the password: {0}")]
     Bcrypt(#[from] bcrypt::BcryptError),
-    /// The password cannot be printed, so that nobody has seen it.
+    /// The password cannot be printed.
     #[error(
         "cannot print the password to stdout: {0}: the files are removed again, repeat this with an \
          open stdout"
@@ -129,8 +142,12 @@ fn remedy(cause: &io::Error) -> &'static str {
     }
 }
 
-/// Make everything and print the password, or leave nothing behind: nobody could use files whose
-/// password was not shown.
+/// Creates all files and prints the instructions with the password to `output`.
+///
+/// # Errors
+///
+/// Returns the reason of the failure; then no file is left, since files whose password was not
+/// shown are of no use.
 pub fn run(options: &Options, output: &mut dyn Write) -> Result<(), InitError> {
     let (created, new) = make(options)?;
     let text = instructions(&created);
@@ -139,14 +156,18 @@ pub fn run(options: &Options, output: &mut dyn Write) -> Result<(), InitError> {
     Ok(())
 }
 
-/// Make everything, or leave nothing behind.
+/// Creates all files.
+///
+/// # Errors
+///
+/// Returns the reason of the failure; then no file is left.
 pub fn create(options: &Options) -> Result<Created, InitError> {
     let (created, new) = make(options)?;
     new.keep();
     Ok(created)
 }
 
-/// What to tell the user, with the password.
+/// Returns the instructions for the user, with the password.
 #[must_use]
 pub fn instructions(created: &Created) -> Zeroizing<String> {
     instructions::text(created)
@@ -165,19 +186,23 @@ fn make(options: &Options) -> Result<(Created, NewFiles), InitError> {
     let password = random_password()?;
     let config = web_config(&hash(&password)?);
     let mut new = NewFiles::default();
-    new.directory(&directory, DIRECTORY).map_err(InitError::Create)?;
-    // The web configuration is last: where it is, the files it names are whole.
-    let contents =
-        [(PRIVATE, key.as_slice()), (PUBLIC, &certificate), (PRIVATE, config.as_bytes())];
+    new.directory(&directory, DIRECTORY_MODE).map_err(InitError::Create)?;
+    // The web configuration is written last: once it exists, the files that it names are complete.
+    let contents = [
+        (PRIVATE_MODE, key.as_slice()),
+        (PUBLIC_MODE, &certificate),
+        (PRIVATE_MODE, config.as_bytes()),
+    ];
     for (path, (mode, content)) in files.iter().zip(contents) {
-        new.file(path, mode, content).map_err(not_overwritten)?;
+        new.file(path, mode, content).map_err(file_error)?;
     }
     let (files, listen_port) = (files.into(), options.listen_port);
     Ok((Created { directory, user: USER, password, hostnames, files, listen_port }, new))
 }
 
-/// Another program was faster.
-fn not_overwritten(error: CreateError) -> InitError {
+/// Returns the error of a file that cannot be created: another program may have created it since it
+/// was looked for.
+fn file_error(error: CreateError) -> InitError {
     match error.cause.kind() {
         io::ErrorKind::AlreadyExists => InitError::Exists(error.path),
         _ => InitError::Create(error),
@@ -192,13 +217,14 @@ fn hostnames(given: &[String]) -> Result<Vec<Hostname>, InitError> {
     Ok(hostname::with_loopback(given, hostname::of_this_machine()))
 }
 
-/// Absolute, since Prometheus runs elsewhere; of characters that YAML and a terminal show as they
-/// are.
+/// Returns the absolute path of the directory, since Prometheus runs in another one.
+///
+/// Refuses a path with characters that YAML or a terminal does not show as they are.
 fn absolute(directory: &Path) -> Result<PathBuf, InitError> {
     let refused = || InitError::Directory(directory.to_owned());
     let absolute = std::path::absolute(directory).map_err(|_| refused())?;
     let text = absolute.to_str().ok_or_else(refused)?;
-    // The two that are no control characters are line breaks to YAML.
+    // U+2028 and U+2029 are not control characters, but YAML takes them for line breaks.
     if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(refused());
     }
@@ -206,7 +232,7 @@ fn absolute(directory: &Path) -> Result<PathBuf, InitError> {
 }
 
 fn random_password() -> Result<Zeroizing<String>, ErrorStack> {
-    /// Bytes from here on would favour the first letters.
+    /// Bytes from this value on are dropped: their remainders would favour the first letters.
     const LIMIT: u8 = u8::MAX - u8::MAX % ALPHABET.len() as u8;
     let mut password = Zeroizing::new(String::with_capacity(PASSWORD_LEN));
     let mut byte = Zeroizing::new([0]);

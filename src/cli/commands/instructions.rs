@@ -1,4 +1,5 @@
-//! What `init` prints: the password, shown this once, and what to do next, ready to paste.
+//! The instructions that `init` prints: the password, shown this once, and the next commands, ready
+//! to paste.
 
 use std::path::Path;
 
@@ -7,15 +8,17 @@ use zeroize::Zeroizing;
 use super::hostname::Hostname;
 use super::init::{CERTIFICATE, Created, KEY, USER, WEB_CONFIG};
 
-/// More than the text takes, so that it does not leave copies of the password behind as it grows.
+/// The initial capacity in bytes, more than the text needs: a string that grows leaves copies of
+/// the password behind.
 const CAPACITY: usize = 16 * 1024;
 
+/// Returns the instructions.
 pub fn text(created: &Created) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(CAPACITY));
     for part in [
         summary(created).as_str(),
         start(created).as_str(),
-        &attempt(created),
+        &first_request(created),
         "Let Prometheus scrape it. In its prometheus.yml, with server.crt copied to its host and\n\
          ca_file adapted when that is another one:\n\n",
         &scrape_config(created),
@@ -49,7 +52,7 @@ fn start(created: &Created) -> String {
     )
 }
 
-fn attempt(created: &Created) -> Zeroizing<String> {
+fn first_request(created: &Created) -> Zeroizing<String> {
     let certificate = shell_quoted(&created.directory.join(CERTIFICATE));
     Zeroizing::new(format!(
         "Try it:\n\n\
@@ -59,7 +62,7 @@ fn attempt(created: &Created) -> Zeroizing<String> {
     ))
 }
 
-/// Valid as a whole `prometheus.yml`; its item fits into the `scrape_configs` of another.
+/// Returns a complete `prometheus.yml`, whose item also fits into the `scrape_configs` of another.
 fn scrape_config(created: &Created) -> Zeroizing<String> {
     let target = match created.hostnames.first() {
         Some(Hostname::Ip(address)) if address.is_ipv6() => format!("[{address}]"),
@@ -83,7 +86,7 @@ fn scrape_config(created: &Created) -> Zeroizing<String> {
     ))
 }
 
-/// One word for a POSIX shell.
+/// Returns the path as one word for a POSIX shell.
 fn shell_quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%".contains(&byte);
@@ -93,7 +96,7 @@ fn shell_quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A string whatever it looks like; without it `123` and `1e5` would be numbers.
+/// Returns the text as a YAML string; `123` and `1e5` without quotes would be numbers.
 fn yaml_quoted(text: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("'{}'", text.replace('\'', "''")))
 }
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_for_the_shell_and_for_yaml() {
+    fn texts_are_quoted_for_the_shell_and_for_yaml() {
         assert_eq!(shell_quoted(Path::new("/etc/guard-1/web.yml")), "/etc/guard-1/web.yml");
         for (path, quoted) in [("/a b", "'/a b'"), ("/a'b", r"'/a'\''b'"), ("/$HOME", "'/$HOME'")] {
             assert_eq!(shell_quoted(Path::new(path)), quoted);

@@ -1,4 +1,4 @@
-//! What each subcommand does.
+//! The subcommands, one module each, and what they share.
 
 mod certificate;
 pub mod check;

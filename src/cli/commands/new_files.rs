@@ -1,5 +1,5 @@
-//! Files that are new or not written at all: nothing is overwritten, and what a failed run began
-//! is removed again.
+//! New files and directories: existing ones are not overwritten, and those of a failed run are
+//! removed again.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -17,7 +17,8 @@ pub struct CreateError {
     pub cause: io::Error,
 }
 
-/// What this run made, in order; dropped without [`NewFiles::keep`], it removes all of that.
+/// The files and directories that this run has created, in order. Dropped without
+/// [`NewFiles::keep`], it removes them.
 #[derive(Default)]
 #[must_use]
 pub struct NewFiles {
@@ -26,8 +27,13 @@ pub struct NewFiles {
 }
 
 impl NewFiles {
-    /// The directory and what is missing above it. Only a directory made here gets the mode, and
-    /// it gets it whatever the umask.
+    /// Creates a directory, with the directories that are missing above it.
+    ///
+    /// A directory that is created gets `mode` whatever the umask; one that exists keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns the directory that cannot be created.
     pub fn directory(&mut self, path: &Path, mode: u32) -> Result<(), CreateError> {
         let missing: Vec<_> = path.ancestors().take_while(|path| !exists(path)).collect();
         for path in missing.into_iter().rev() {
@@ -40,8 +46,13 @@ impl NewFiles {
         Ok(())
     }
 
-    /// The whole content, on the disk, with the mode whatever the umask; it is never wider than
-    /// that, not even between the calls here.
+    /// Creates a file with this content, synced to the disk.
+    ///
+    /// The file gets `mode` whatever the umask, and at no moment has a wider one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when the file exists or cannot be written.
     pub fn file(&mut self, path: &Path, mode: u32, content: &[u8]) -> Result<(), CreateError> {
         let at = |cause| CreateError { path: path.to_owned(), cause };
         let mut options = OpenOptions::new();
@@ -54,7 +65,7 @@ impl NewFiles {
         Ok(())
     }
 
-    /// Everything went well.
+    /// Keeps the files and directories.
     pub fn keep(mut self) {
         self.directories.clear();
         self.files.clear();
@@ -63,8 +74,8 @@ impl NewFiles {
 
 impl Drop for NewFiles {
     fn drop(&mut self) {
-        // What cannot be removed is named by the next run as existing; a directory that others
-        // use by now is not empty and stays.
+        // The next run reports a file that cannot be removed as existing. A directory in which
+        // another program has created files by now is not empty, and stays.
         for path in self.files.iter().rev() {
             let _ = std::fs::remove_file(path);
         }
@@ -74,13 +85,16 @@ impl Drop for NewFiles {
     }
 }
 
-/// Also true for a dangling symbolic link, which is somebody's, too.
+/// Returns whether there is a file at `path`, be it a dangling symbolic link, which is not
+/// overwritten either.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// The name of a new file is safe only with its directory. Some file systems cannot do this
-/// (EINVAL), and the content is safe already, so a failure is no reason to give up.
+/// Syncs a directory: the name of a new file is on the disk only once its directory is (fsync(2)).
+///
+/// A failure is ignored: some file systems do not sync directories (EINVAL), and the content of the
+/// file is on the disk already.
 fn sync_directory(path: Option<&Path>) {
     if let Some(directory) = path.and_then(|path| File::open(path).ok()) {
         let _ = directory.sync_all();

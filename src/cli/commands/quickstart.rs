@@ -1,4 +1,4 @@
-//! `quickstart`: from nothing to a guarded page in one command.
+//! `quickstart`: creates a configuration unless there is one, and serves with it.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -11,11 +11,16 @@ use crate::config::{ListenAddress, Upstream};
 use crate::observe;
 
 const DIRECTORY: &str = "exporter-guard-quickstart";
-/// Where node_exporter listens by default.
-const EXPORTER: ([u8; 4], u16) = ([127, 0, 0, 1], 9100);
-/// Loopback answers in microseconds or not at all.
+/// The default address of node_exporter, on loopback.
+const NODE_EXPORTER: ([u8; 4], u16) = ([127, 0, 0, 1], 9100);
+/// How long connecting to node_exporter may take: loopback answers in microseconds or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Serves with the configuration in ./exporter-guard-quickstart, and returns the exit code.
+///
+/// # Errors
+///
+/// Returns the reason why the guard does not serve.
 pub fn run(args: QuickstartArgs) -> Result<u8, ServeError> {
     let directory = Path::new(DIRECTORY);
     let file = directory.join(init::WEB_CONFIG);
@@ -40,9 +45,9 @@ pub fn run(args: QuickstartArgs) -> Result<u8, ServeError> {
     serve::start(&file, listeners, upstream, None, None, &args.process)
 }
 
-/// The exporter on this host when there is one, else the guard's own metrics.
+/// Returns the address of node_exporter when it runs on this host, or else the guard's own metrics.
 fn upstream() -> Upstream {
-    let address = SocketAddr::from(EXPORTER);
+    let address = SocketAddr::from(NODE_EXPORTER);
     match TcpStream::connect_timeout(&address, PROBE_TIMEOUT) {
         Ok(_) => Upstream::Http { host: address.ip().to_string(), port: address.port() },
         Err(_) => Upstream::Own,

@@ -1,4 +1,4 @@
-//! The main job: from flags to a running server.
+//! The default command: turns flags into a running server.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,13 +41,13 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
-    /// The telemetry address is none.
+    /// The telemetry address is not valid.
     #[error("--telemetry.listen-address: {0}")]
     TelemetryAddress(ListenAddressError),
     /// The socket for successors cannot be used.
     #[error("--upgrade.socket {}: {cause}", .path.display())]
     HandoverSocket {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
         /// The error of the operating system.
         #[source]
@@ -56,7 +56,7 @@ pub enum ServeError {
     /// A listening socket cannot be offered to a successor.
     #[error("cannot offer {name}: {cause}")]
     Offer {
-        /// The listener.
+        /// The name of the listener.
         name: String,
         /// The error of the operating system.
         #[source]
@@ -101,7 +101,7 @@ pub fn run(args: ServeArgs, inherited: InheritedLimits) -> Result<u8, ServeError
     start(file, listeners, args.upstream, command, handover, &args.process)
 }
 
-/// Loads the configuration, announces itself and serves.
+/// Loads the configuration, logs the start and serves; returns the exit code.
 ///
 /// # Errors
 ///
@@ -147,12 +147,12 @@ pub fn start(
 }
 
 fn handover(path: &Path, take_over: bool) -> Result<Handover, ServeError> {
-    let cannot = |cause| ServeError::HandoverSocket { path: path.to_owned(), cause };
+    let socket_error = |cause| ServeError::HandoverSocket { path: path.to_owned(), cause };
     if !take_over {
-        return Ok(Handover { offer: Offer::bind(path).map_err(cannot)?, predecessor: None });
+        return Ok(Handover { offer: Offer::bind(path).map_err(socket_error)?, predecessor: None });
     }
-    let mut predecessor = Predecessor::ask(path).map_err(cannot)?;
-    let offer = predecessor.offer(path).map_err(cannot)?;
+    let mut predecessor = Predecessor::connect(path).map_err(socket_error)?;
+    let offer = predecessor.take_offer(path).map_err(socket_error)?;
     Ok(Handover { offer, predecessor: Some(predecessor) })
 }
 
@@ -165,7 +165,7 @@ fn take_or_bind(
     let Some(Handover { offer, predecessor }) = handover else { return bind(addresses) };
     let mut all = Vec::new();
     for address in addresses {
-        let taken = predecessor.as_mut().map(|predecessor| predecessor.take(role, address));
+        let taken = predecessor.as_mut().map(|predecessor| predecessor.take_sockets(role, address));
         match taken.unwrap_or_default() {
             none if none.is_empty() => all.extend(bind(std::slice::from_ref(address))?),
             taken => all.extend(taken),

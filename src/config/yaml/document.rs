@@ -132,10 +132,10 @@ fn is_plain_at(lines: &[&str], at: Position) -> bool {
 fn split_lines(text: &str) -> impl Iterator<Item = &str> {
     // An empty line between a carriage return and its line feed is none.
     let mut after_return = false;
-    text.split_inclusive(is_break).filter_map(move |line| {
-        let is_half = after_return && line == "\n";
+    text.split_inclusive(is_break).filter(move |line| {
+        let is_half = after_return && *line == "\n";
         after_return = line.ends_with('\r');
-        (!is_half).then_some(line)
+        !is_half
     })
 }
 

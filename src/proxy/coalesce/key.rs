@@ -1,4 +1,4 @@
-//! Which requests are the same.
+//! The key of a request: requests with the same key have the same answer.
 
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,
@@ -11,8 +11,9 @@ use crate::auth::Identity;
 use crate::proxy::headers;
 use crate::upstream::SCRAPE_TIMEOUT;
 
-/// What makes a request more than a plain question.
-const PARTICULAR: [HeaderName; 9] = [
+/// The fields of requests that are never shared: partial and conditional ones, and ones with a
+/// body.
+const UNSHARED_FIELDS: [HeaderName; 9] = [
     RANGE,
     IF_RANGE,
     IF_MATCH,
@@ -24,72 +25,81 @@ const PARTICULAR: [HeaderName; 9] = [
     TRANSFER_ENCODING,
 ];
 
-/// What an answer may depend on beside target and host.
+/// The request fields that an answer may depend on, beside the target and the host.
 pub const KEYED: [HeaderName; 3] = [ACCEPT, ACCEPT_ENCODING, SCRAPE_TIMEOUT];
 
-/// Of an entry: what the table and the allocator need for it.
-const OVERHEAD: usize = 256;
+/// Bytes that the table and the allocator need for one entry, about.
+const ENTRY_OVERHEAD: usize = 256;
 
-/// Who an answer may be given to.
+/// The callers that an answer may be given to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
+    /// Every caller that is authorized.
     Everybody,
+    /// The callers with this identity.
     One(Identity),
-    /// Without credentials one cannot be told from another.
+    /// No other caller: without credentials, callers cannot be told apart.
     Unknown,
 }
 
-/// Requests with the same key have the same answer.
+/// The configuration, the route and the scheme that a request came by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The generation of the snapshot.
+    pub generation: u64,
+    /// The name of the route.
+    pub route: String,
+    /// Whether the client uses TLS, which the exporter sees in `X-Forwarded-Proto`.
+    pub is_tls: bool,
+}
+
+/// Everything of a request that decides its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    generation: u64,
-    route: String,
+    scope: Scope,
     target: Vec<u8>,
     host: Vec<u8>,
-    accepted: Vec<(HeaderName, HeaderValue)>,
-    /// `None`: the same for all.
+    /// The values of the [`KEYED`] fields.
+    fields: Vec<(HeaderName, HeaderValue)>,
+    /// `None`: the answer is the same for everybody.
     identity: Option<Identity>,
 }
 
 impl Key {
-    /// `None` for a request that is never shared.
-    pub fn of(
-        request: &RequestHeader,
-        route: &str,
-        generation: u64,
-        audience: &Audience,
-    ) -> Option<Self> {
+    /// Builds the key of a request; `None` when its answer is never shared.
+    pub fn of(request: &RequestHeader, scope: Scope, audience: &Audience) -> Option<Self> {
         let identity = match audience {
             Audience::Everybody => None,
             Audience::One(identity) => Some(identity.clone()),
             Audience::Unknown => return None,
         };
-        let is_particular = PARTICULAR.iter().any(|name| request.headers.contains_key(name));
-        if request.method != Method::GET || is_particular {
+        let is_unshared = UNSHARED_FIELDS.iter().any(|name| request.headers.contains_key(name));
+        if request.method != Method::GET || is_unshared {
             return None;
         }
-        let accepted = KEYED.into_iter().flat_map(|name| {
+        // A field that `Connection` names does not reach the exporter.
+        let forwarded = KEYED.into_iter().filter(|name| !headers::is_hop_by_hop(request, name));
+        let fields = forwarded.flat_map(|name| {
             let values = request.headers.get_all(&name).iter().cloned();
             values.map(move |value| (name.clone(), value)).collect::<Vec<_>>()
         });
         Some(Self {
-            generation,
-            route: route.to_owned(),
+            scope,
             target: request.raw_path().to_vec(),
             host: headers::host(request).unwrap_or_default(),
-            accepted: accepted.collect(),
+            fields: fields.collect(),
             identity,
         })
     }
 
-    /// What it takes in memory, about.
+    /// Returns how many bytes of memory the key takes, about.
     pub fn bytes(&self) -> usize {
-        let accepted: usize = self.accepted.iter().map(|(_, value)| value.len()).sum();
-        OVERHEAD
+        let fields: usize = self.fields.iter().map(|(_, value)| value.len()).sum();
+        ENTRY_OVERHEAD
             + size_of::<Self>()
-            + self.route.len()
+            + self.scope.route.len()
             + self.target.len()
             + self.host.len()
-            + accepted
+            + fields
     }
 }

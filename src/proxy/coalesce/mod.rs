@@ -1,8 +1,8 @@
 //! Shared answers (`coalesce`, `cache_for`): of identical requests one is forwarded, and its answer is
 //! given to all.
 //!
-//! Requests are identical when they have the same route, target, host and [`KEYED`] fields under the
-//! same configuration, and the same identity unless the route says that everybody gets the same;
+//! Requests are identical when they have the same route, scheme, target, host and [`KEYED`] fields
+//! under the same configuration, and the same identity unless the route says that everybody gets the same;
 //! nothing else of a request whose answer is shared reaches the exporter. Every request that is given
 //! an answer was authorized like all others. When the memory budget is used up, each request is
 //! forwarded, as without sharing.
@@ -24,7 +24,7 @@ use crate::observe::Metrics;
 use budget::MemoryBudget;
 use fill::FillState;
 pub use fill::{Answer, CacheFill};
-pub use key::{Audience, KEYED, Key};
+pub use key::{Audience, KEYED, Key, Scope};
 
 /// The result of looking for an answer.
 pub enum Lookup {

@@ -1,8 +1,10 @@
-//! What a reload may not take away silently, and what fits no listener.
+//! Refuses a reload that would remove a protection without a declaration in the file, or that has
+//! settings for listeners that do not exist.
 //!
 //! A prefix of a web configuration is often a valid file with no users, and an empty file is one
-//! with neither users nor TLS: a half-written file must not open the door. (A node_exporter 1.5
-//! whose file was rewritten in place 821 times served 569 requests without credentials.)
+//! with neither users nor TLS: a half-written file must not turn authentication off. (A
+//! node_exporter 1.5 whose file was rewritten in place 821 times served 569 requests without
+//! credentials.)
 
 mod routes;
 #[cfg(test)]
@@ -12,44 +14,54 @@ mod tls;
 use super::load::Loaded;
 use crate::config::{Config, Finding, Severity};
 
-/// Refuse what would take a protection away, unless the file says so: each by a word of its own,
-/// since a file that is cut before one of them may hold another. What is replaced (users by
-/// certificates that are verified, certificates by users) is not taken away: no cut adds anything.
-pub fn keeps_protection(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> {
-    refuse(new, lost(old, &new.config).into_iter())
+/// Refuses a configuration that would remove a protection, unless the file declares the removal.
+/// Each protection has a declaration of its own, since a file that is cut before one of them may
+/// hold another. A protection that is replaced (users by verified client certificates, certificates
+/// by users) is not removed: no cut adds anything.
+///
+/// # Errors
+///
+/// Returns an error for each protection that would be removed.
+pub fn check_protections(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> {
+    refuse(new, find(old, &new.config).into_iter())
 }
 
-fn lost(old: &Config, config: &Config) -> Vec<String> {
-    let mut lost = Vec::new();
+/// Describes the protections of `old` that `config` removes.
+fn find(old: &Config, config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
     if !old.users.is_empty()
         && config.users.is_empty()
         && !tls::certificates_gained(old, config)
         && !config.declared.users_explicitly_none
     {
-        lost.push(
+        found.push(
             "this would turn authentication by password off: refused, since a half-written file \
              looks like this; to mean it, write `basic_auth_users: {}`",
         );
     }
     if old.proxy.lists_routes() != config.proxy.lists_routes() {
-        lost.push(
+        found.push(
             "proxy.routes: whether there are any cannot change while the guard runs; restart it, \
              if this is not a half-written file",
         );
     }
-    let lost = lost.into_iter().map(str::to_owned);
-    let halves = old.texts.iter().filter(|(path, was_whole)| {
-        **was_whole && config.texts.get(*path).is_some_and(|is_whole| !is_whole)
+    let found = found.into_iter().map(str::to_owned);
+    let incomplete = old.texts.iter().filter(|(path, was_complete)| {
+        **was_complete && config.texts.get(*path).is_some_and(|is_complete| !is_complete)
     });
-    let halves = halves.map(|(path, _)| {
+    let incomplete = incomplete.map(|(path, _)| {
         let path = path.display();
         format!("the last line of {path} has no end: refused, since half a file looks like this")
     });
-    lost.chain(halves).chain(tls::lost(old, config)).chain(routes::lost(old, config)).collect()
+    found.chain(incomplete).chain(tls::find(old, config)).chain(routes::find(old, config)).collect()
 }
 
-/// What is said of a listener must be said of one that there is.
-pub fn knows_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding>> {
+/// Refuses settings for listeners that do not exist.
+///
+/// # Errors
+///
+/// Returns an error for each setting with an unknown name.
+pub fn check_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding>> {
     let proxy = &new.config.proxy;
     let behind_balancers = proxy.proxy_protocol.iter().map(|rule| rule.listen_address.as_str());
     let own_tls = new.config.tls.names();
@@ -59,18 +71,19 @@ pub fn knows_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding
         ("listeners.listen_address", own_tls.collect()),
         ("routes.listeners", of_routes.map(String::as_str).collect()),
     ];
-    let unknown = named.into_iter().flat_map(|(place, named)| {
+    let unknown = named.into_iter().flat_map(|(key, named)| {
         let unknown = named.into_iter().filter(|name| !names.iter().any(|known| known == name));
         unknown.map(move |name| {
             let known = names.join(", ");
-            format!("proxy.{place}: no listener is called {name:?}; there is {known}")
+            format!("proxy.{key}: no listener is called {name:?}; there is {known}")
         })
     });
     refuse(new, unknown)
 }
 
-fn refuse(new: &Loaded, why: impl Iterator<Item = String>) -> Result<(), Vec<Finding>> {
-    let findings: Vec<Finding> = why
+/// Turns messages into errors of the web configuration.
+fn refuse(new: &Loaded, messages: impl Iterator<Item = String>) -> Result<(), Vec<Finding>> {
+    let findings: Vec<Finding> = messages
         .map(|message| Finding {
             file: new.files.web_config().to_owned(),
             line: None,

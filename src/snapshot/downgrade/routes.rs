@@ -1,5 +1,5 @@
-//! What a reload may not take from the rules of a route: a file that is cut in the middle of a rule
-//! holds a weaker one.
+//! Finds the protections that a reload would remove from a route. A file that is cut in the middle
+//! of a rule holds a weaker rule.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,86 +7,90 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::routes::{AccessRules, Pattern, RouteConfig, Rule};
 
-/// In the log, of one reload.
-const MOST_TOLD: usize = 20;
+/// Findings of one reload that are listed in the log; the others are counted.
+const MAX_REPORTED: usize = 20;
 
-const HALF: &str = "refused, since a half-written file looks like this; to mean it";
+const HALF_WRITTEN: &str = "refused, since a half-written file looks like this; to mean it";
 
-pub fn lost(old: &Config, new: &Config) -> Vec<String> {
-    let anybody = match (new.users.is_empty(), new.proxy.lists_routes()) {
+/// Describes the protections of routes that `new` removes.
+pub fn find(old: &Config, new: &Config) -> Vec<String> {
+    // The rule that admits every client which gets through the listener.
+    let open_access = match (new.users.is_empty(), new.proxy.lists_routes()) {
         (false, _) => "access: [{any_user: true}]",
         (true, true) => "access: [{any_client: true}]",
         (true, false) => "access: [{networks: [0.0.0.0/0, '::/0', unix]}]",
     };
-    let before = PreviousRoutes::new(&old.proxy.routes, &new.proxy.routes);
-    let weakened = new.proxy.routes.iter().flat_map(|route| {
-        let known = before.of(route).into_iter();
-        known.flat_map(|before| of_route(before, route, anybody)).collect::<Vec<_>>()
+    let previous = PreviousRoutes::new(&old.proxy.routes, &new.proxy.routes);
+    let removed = new.proxy.routes.iter().flat_map(|route| {
+        let replaced = previous.replaced_by(route).into_iter();
+        replaced.flat_map(|old| removed_protections(old, route, open_access)).collect::<Vec<_>>()
     });
-    let taken_over = before.taken_over(&new.proxy.routes);
-    let mut lost: Vec<String> = weakened.chain(taken_over).collect();
-    if lost.len() > MOST_TOLD {
-        let more = lost.len() - MOST_TOLD;
-        lost.truncate(MOST_TOLD);
-        lost.push(format!("proxy.routes: {more} more like these"));
+    let taken_over = previous.taken_over(&new.proxy.routes);
+    let mut found: Vec<String> = removed.chain(taken_over).collect();
+    if found.len() > MAX_REPORTED {
+        let more = found.len() - MAX_REPORTED;
+        found.truncate(MAX_REPORTED);
+        found.push(format!("proxy.routes: {more} more like these"));
     }
-    lost
+    found
 }
 
 /// The routes that are in force.
 struct PreviousRoutes<'a> {
     by_name: HashMap<&'a str, &'a RouteConfig>,
-    /// Those whose names are no more, by the exporters that they lead to.
-    gone: HashMap<String, Vec<&'a RouteConfig>>,
+    /// The routes whose names the new configuration does not have, by the exporters they lead to.
+    removed: HashMap<String, Vec<&'a RouteConfig>>,
 }
 
 impl<'a> PreviousRoutes<'a> {
     fn new(old: &'a [Arc<RouteConfig>], new: &[Arc<RouteConfig>]) -> Self {
         let names: HashSet<&str> = new.iter().map(|route| route.name.as_str()).collect();
-        let mut gone: HashMap<String, Vec<&RouteConfig>> = HashMap::new();
+        let mut removed: HashMap<String, Vec<&RouteConfig>> = HashMap::new();
         for route in old.iter().filter(|route| !names.contains(route.name.as_str())) {
             for upstream in &route.upstreams {
-                gone.entry(upstream.to_string()).or_default().push(route);
+                removed.entry(upstream.to_string()).or_default().push(route);
             }
         }
         Self {
             by_name: old.iter().map(|route| (route.name.as_str(), route.as_ref())).collect(),
-            gone,
+            removed,
         }
     }
 
-    /// What a route was: by its name, or else, since a cut may have taken that, any that led to the
-    /// same exporter and is there no more.
-    fn of(&self, route: &RouteConfig) -> Vec<&'a RouteConfig> {
-        if let Some(before) = self.by_name.get(route.name.as_str()) {
-            return vec![before];
+    /// Returns the routes that a new route may replace: the one of the same name, or else, since a
+    /// cut may have removed the name, every removed route to the same exporter.
+    fn replaced_by(&self, route: &RouteConfig) -> Vec<&'a RouteConfig> {
+        if let Some(old) = self.by_name.get(route.name.as_str()) {
+            return vec![old];
         }
-        self.gone_to(route)
+        self.removed_with_upstream_of(route)
     }
 
-    fn gone_to(&self, route: &RouteConfig) -> Vec<&'a RouteConfig> {
-        let gone = |upstream: &_| self.gone.get(&ToString::to_string(upstream));
+    fn removed_with_upstream_of(&self, route: &RouteConfig) -> Vec<&'a RouteConfig> {
+        let removed = |upstream: &_| self.removed.get(&ToString::to_string(upstream));
         let mut found: Vec<&RouteConfig> =
-            route.upstreams.iter().filter_map(gone).flatten().copied().collect();
+            route.upstreams.iter().filter_map(removed).flatten().copied().collect();
         found.dedup_by_key(|route| route.name.as_str());
         found
     }
 
-    /// Routes whose paths another one, above them, lets through by other rules, once they have gone.
+    /// Describes the removed routes with paths that a route with a shorter prefix lets through by
+    /// other rules.
     fn taken_over(&self, new: &[Arc<RouteConfig>]) -> Vec<String> {
-        let takes = |route: &RouteConfig, gone: &RouteConfig| {
-            gone.prefix != route.prefix
-                && route.prefix.covers(gone.prefix.as_str())
-                && gone.policy.access != route.policy.access
-                && gone.patterns().iter().any(|path| lets_through(route, gone, path))
+        let takes_over = |route: &RouteConfig, removed: &RouteConfig| {
+            removed.prefix != route.prefix
+                && route.prefix.covers(removed.prefix.as_str())
+                && removed.policy.access != route.policy.access
+                && removed.patterns().iter().any(|path| lets_through(route, removed, path))
         };
         let mut messages = Vec::new();
         for route in new {
-            for gone in self.gone_to(route).into_iter().filter(|gone| takes(route, gone)) {
+            let removed = self.removed_with_upstream_of(route).into_iter();
+            for removed in removed.filter(|removed| takes_over(route, removed)) {
                 messages.push(format!(
                     "proxy.routes.{}: without route {} this would let others through to its paths: \
-                     {HALF}, give {0} the rules of {} first",
-                    route.name, gone.name, gone.name
+                     {HALF_WRITTEN}, give {0} the rules of {} first",
+                    route.name, removed.name, removed.name
                 ));
             }
         }
@@ -94,20 +98,21 @@ impl<'a> PreviousRoutes<'a> {
     }
 }
 
-/// Whether `route` has what clients reach as this path of `gone`.
-fn lets_through(route: &RouteConfig, gone: &RouteConfig, path: &Pattern) -> bool {
-    let outside = gone.outside(path.above());
-    let has = |pattern: &Pattern| {
+/// Returns whether `route` lets through what clients reach as this path of `removed`.
+fn lets_through(route: &RouteConfig, removed: &RouteConfig, path: &Pattern) -> bool {
+    let outside = removed.outside(path.above());
+    let is_let_through = |pattern: &Pattern| {
         let own = route.outside(pattern.as_str());
         match own.strip_suffix('*') {
             Some(below) => format!("{outside}/").starts_with(below),
             None => own == outside,
         }
     };
-    route.patterns().iter().any(has)
+    route.patterns().iter().any(is_let_through)
 }
 
-/// Returns the words that mean any path, any method and any target: what a route without them has.
+/// Returns the settings that have the same effect as no `paths`, no `methods` and no
+/// `allowed_targets`.
 fn remedies(route: &RouteConfig) -> (String, &'static str, &'static str) {
     if route.is_default {
         let methods = "[GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS]";
@@ -117,81 +122,86 @@ fn remedies(route: &RouteConfig) -> (String, &'static str, &'static str) {
     (format!("{paths:?}"), "[GET, HEAD]", "remove the route first, and give it another name")
 }
 
-fn of_route(before: &RouteConfig, route: &RouteConfig, anybody: &str) -> Vec<String> {
-    let place = match route.is_default {
+/// Describes the protections of `old` that `route`, which may replace it, does not have.
+fn removed_protections(old: &RouteConfig, route: &RouteConfig, open_access: &str) -> Vec<String> {
+    let section = match route.is_default {
         true => "proxy".to_owned(),
         false => format!("proxy.routes.{}", route.name),
     };
-    let forgotten = |key| before.declared.contains(&key) && !route.declared.contains(&key);
+    let is_dropped = |key| old.declared.contains(&key) && !route.declared.contains(&key);
     let (paths, methods, targets) = remedies(route);
     let written = |key: &str, value: &str| format!("write `{key}: {value}`");
-    let (was, is) = (&before.policy, &route.policy);
+    let (was, is) = (&old.policy, &route.policy);
     let keys = [
-        ("access", was.access != is.access, format!("write `{anybody}`")),
-        ("paths", before.paths != route.paths, written("paths", &paths)),
+        ("access", was.access != is.access, format!("write `{open_access}`")),
+        ("paths", old.paths != route.paths, written("paths", &paths)),
         ("methods", was.methods != is.methods, written("methods", methods)),
         ("listeners", was.listeners != is.listeners, written("listeners", "[]")),
-        ("strip_path", before.strip != route.strip, written("strip_path", "true")),
-        ("allowed_targets", before.allowed_targets != route.allowed_targets, targets.to_owned()),
-        ("__scheme__", before.upstreams != route.upstreams, written("__scheme__", "http")),
-        ("__metrics_path__", before.paths != route.paths, written("__metrics_path__", "/metrics")),
+        ("strip_path", old.strip != route.strip, written("strip_path", "true")),
+        ("allowed_targets", old.allowed_targets != route.allowed_targets, targets.to_owned()),
+        ("__scheme__", old.upstreams != route.upstreams, written("__scheme__", "http")),
+        ("__metrics_path__", old.paths != route.paths, written("__metrics_path__", "/metrics")),
     ];
-    let keys = keys.into_iter().filter(|(key, differs, _)| *differs && forgotten(key));
+    let keys = keys.into_iter().filter(|(key, differs, _)| *differs && is_dropped(key));
     let keys = keys.map(|(key, _, remedy)| {
-        format!("{place}.{key}: this would take it away: {HALF}, {remedy}")
+        format!("{section}.{key}: this would take it away: {HALF_WRITTEN}, {remedy}")
     });
-    // What is not declared are users, or certificates, which have their own protection.
+    // Access that is not declared follows from users or certificates, which are checked elsewhere.
     let is_declared = |route: &RouteConfig| route.declared.contains(&"access");
-    let both = is_declared(before) && is_declared(route);
-    let conditions = if both { lost_conditions(&was.access, &is.access) } else { Vec::new() };
-    let conditions = conditions.into_iter().map(|(what, word)| {
-        format!("{place}.access: this would drop {what} from a rule: {HALF}, write `{word}`")
+    let are_declared = is_declared(old) && is_declared(route);
+    let conditions =
+        if are_declared { removed_conditions(&was.access, &is.access) } else { Vec::new() };
+    let conditions = conditions.into_iter().map(|(condition, remedy)| {
+        format!(
+            "{section}.access: this would drop {condition} from a rule: {HALF_WRITTEN}, \
+             write `{remedy}`"
+        )
     });
     keys.chain(conditions).collect()
 }
 
-/// What the last rule asked for and asks for no more; with the word that means it. A cut cannot be in
-/// another one.
-fn lost_conditions(before: &AccessRules, now: &AccessRules) -> Vec<(&'static str, &'static str)> {
-    let Some((rule, others)) = now.rules().split_last() else { return Vec::new() };
-    if before.rules().contains(rule) {
+/// Returns the conditions that the last rule does not have any more, each with the setting that
+/// declares its removal. A cut cannot be in any other rule of a route.
+fn removed_conditions(old: &AccessRules, new: &AccessRules) -> Vec<(&'static str, &'static str)> {
+    let Some((rule, others)) = new.rules().split_last() else { return Vec::new() };
+    if old.rules().contains(rule) {
         return Vec::new();
     }
-    let is_gone = |before: &Rule| !others.contains(before);
-    let at_its_place = before.rules().get(others.len()).filter(|before| is_gone(before));
-    let cut = before.rules().iter().filter(|before| is_gone(before) && is_part(rule, before));
+    let is_removed = |old: &Rule| !others.contains(old);
+    let same_index = old.rules().get(others.len()).filter(|old| is_removed(old));
+    let cut = old.rules().iter().filter(|old| is_removed(old) && can_be_cut_from(rule, old));
     let has_credentials =
         |rule: &Rule| rule.any_user || rule.users.is_some() || rule.tokens.is_some();
     let declared = rule.declared;
-    let of = |before: &Rule| {
+    let conditions = |old: &Rule| {
         [
             (
-                has_credentials(before)
+                has_credentials(old)
                     && !has_credentials(rule)
                     && !declared.any_user
                     && !rule.any_client,
                 ("users or tokens", "any_user: false"),
             ),
             (
-                before.client_names.is_some() && !declared.client_names,
+                old.client_names.is_some() && !declared.client_names,
                 ("client_names", "client_names: []"),
             ),
-            (before.networks.is_some() && !declared.networks, ("networks", "networks: []")),
+            (old.networks.is_some() && !declared.networks, ("networks", "networks: []")),
         ]
     };
-    let mut all: Vec<_> = at_its_place.into_iter().chain(cut).flat_map(of).collect();
-    all.sort_unstable_by_key(|(_, (what, _))| *what);
+    let mut all: Vec<_> = same_index.into_iter().chain(cut).flat_map(conditions).collect();
+    all.sort_unstable_by_key(|(_, (condition, _))| *condition);
     all.dedup();
-    all.into_iter().filter(|(is_lost, _)| *is_lost).map(|(_, lost)| lost).collect()
+    all.into_iter().filter(|(is_removed, _)| *is_removed).map(|(_, found)| found).collect()
 }
 
-/// Whether a rule could be what is left of another one.
-fn is_part(rule: &Rule, whole: &Rule) -> bool {
-    fn begins<T: PartialEq>(part: Option<&Vec<T>>, whole: Option<&Vec<T>>) -> bool {
+/// Returns whether a rule can be the rest of `whole` after a cut.
+fn can_be_cut_from(rule: &Rule, whole: &Rule) -> bool {
+    fn is_prefix<T: PartialEq>(part: Option<&Vec<T>>, whole: Option<&Vec<T>>) -> bool {
         part.is_none_or(|part| whole.is_some_and(|whole| whole.starts_with(part)))
     }
-    begins(rule.users.as_ref(), whole.users.as_ref())
-        && begins(rule.tokens.as_ref(), whole.tokens.as_ref())
-        && begins(rule.client_names.as_ref(), whole.client_names.as_ref())
-        && begins(rule.networks.as_ref(), whole.networks.as_ref())
+    is_prefix(rule.users.as_ref(), whole.users.as_ref())
+        && is_prefix(rule.tokens.as_ref(), whole.tokens.as_ref())
+        && is_prefix(rule.client_names.as_ref(), whole.client_names.as_ref())
+        && is_prefix(rule.networks.as_ref(), whole.networks.as_ref())
 }

@@ -1,5 +1,5 @@
-//! A file that is cut at the end of any of its lines, with its keys in any order, is refused or admits
-//! nobody who was not admitted before.
+//! Cuts files at the end of each of their lines, with their keys in many orders: a cut file is
+//! refused, or admits no request that the whole file does not admit.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -7,17 +7,17 @@ use std::path::Path;
 
 use http::Method;
 
-use super::lost;
+use super::find;
 use crate::auth::{Caller, Identity};
 use crate::config::{ClientCertificate, Config, Upstream};
 use crate::routing::{RequestTarget, Route, RouteContext, Routes};
 use crate::tls::ClientNames;
 use crate::{auth, config};
 
-/// How many orders of the keys of each file are tried.
+/// How many orders of the keys are tried for each file.
 const ORDERS: u64 = 40;
 
-/// What a file holds, with the keys of each mapping in any order.
+/// The content of a file whose keys are put into several orders.
 enum Yaml {
     Text(&'static str),
     List(Vec<Yaml>),
@@ -30,12 +30,12 @@ fn list<const N: usize>(items: [&'static str; N]) -> Yaml {
     List(items.into_iter().map(Text).collect())
 }
 
-fn tls(auth: &'static str) -> Yaml {
+fn tls(client_auth_type: &'static str) -> Yaml {
     Map(vec![
         ("cert", Text("x")),
         ("key", Text("x")),
         ("client_ca", Text("x")),
-        ("client_auth_type", Text(auth)),
+        ("client_auth_type", Text(client_auth_type)),
         ("client_allowed_sans", list(["a.example", "b.example"])),
         ("min_version", Text("TLS13")),
     ])
@@ -50,9 +50,9 @@ fn listener(tls: Yaml) -> Yaml {
     List(vec![Map(vec![("listen_address", Text("':1'")), ("tls_server_config", tls)])])
 }
 
-fn rule(who: &'static str, names: [&'static str; 2]) -> Yaml {
+fn rule(credentials: &'static str, names: [&'static str; 2]) -> Yaml {
     Map(vec![
-        (who, list(names)),
+        (credentials, list(names)),
         ("client_names", list(["a.example", "b.example"])),
         ("networks", list(["10.0.0.0/8", "192.0.2.7"])),
     ])
@@ -62,8 +62,8 @@ fn one_user(name: &'static str) -> Yaml {
     List(vec![Map(vec![("users", list([name]))])])
 }
 
-/// Rules of all kinds, and a listener that demands more than the others.
-fn rich() -> Yaml {
+/// Routes with rules of all kinds, and a listener that requires more than the others.
+fn routes_with_rules() -> Yaml {
     let token = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     let second_rule = Map(vec![("tokens", list(["ci"])), ("networks", list(["10.0.0.0/8"]))]);
     let first = Map(vec![
@@ -96,7 +96,7 @@ fn rich() -> Yaml {
     ])
 }
 
-/// Everything that a route can say, directly under `proxy`.
+/// Every setting of a route, directly under `proxy`.
 fn default_route() -> Yaml {
     let token = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     let second_rule = Map(vec![("tokens", list(["ci"])), ("networks", list(["10.0.0.0/8"]))]);
@@ -119,8 +119,8 @@ fn default_route() -> Yaml {
     ])
 }
 
-/// Routes to one exporter, one above the other, by host, by listener, with the path kept.
-fn nested() -> Yaml {
+/// Routes to one exporter: with nested prefixes, by host, by listener, and without `strip_path`.
+fn nested_routes() -> Yaml {
     let exporter = || list(["http://127.0.0.1:1"]);
     let all = Map(vec![
         ("name", Text("all")),
@@ -164,8 +164,8 @@ fn nested() -> Yaml {
     ])
 }
 
-/// One exporter, and a listener that demands less than the others.
-fn single() -> Yaml {
+/// One exporter, and a listener that requires less than the others.
+fn single_exporter() -> Yaml {
     Map(vec![
         ("tls_server_config", tls("RequireAndVerifyClientCert")),
         ("basic_auth_users", users()),
@@ -173,7 +173,7 @@ fn single() -> Yaml {
     ])
 }
 
-/// Block style, so that each line is a place to be cut at.
+/// Renders in block style, so that the file can be cut within every mapping and list.
 fn render(yaml: &Yaml, indent: usize, shuffle: &mut impl FnMut(usize) -> usize, out: &mut String) {
     let pad = " ".repeat(indent);
     match yaml {
@@ -204,7 +204,7 @@ fn render(yaml: &Yaml, indent: usize, shuffle: &mut impl FnMut(usize) -> usize, 
 fn in_order(yaml: &Yaml, seed: u64) -> String {
     let mut state = seed;
     let mut shuffle = |count: usize| {
-        // Vigna's SplitMix64.
+        // SplitMix64 by Vigna.
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -219,8 +219,9 @@ fn parse(text: &str) -> Option<Config> {
     config::parse(Path::new("/nonexistent/web.yml"), text.as_bytes().to_vec()).config
 }
 
-/// Everybody there is, by what they can show, with a word for each.
-fn everybody(names: &[Option<ClientNames>]) -> Vec<(Caller<'_>, Option<&str>)> {
+/// Returns one caller for each combination of identity, address and certificate, with the name of
+/// its user.
+fn all_callers(names: &[Option<ClientNames>]) -> Vec<(Caller<'_>, Option<&str>)> {
     let identities = [
         (Identity::Nobody, None),
         (Identity::User(b"alice".to_vec()), Some("alice")),
@@ -240,8 +241,9 @@ fn everybody(names: &[Option<ClientNames>]) -> Vec<(Caller<'_>, Option<&str>)> {
     callers
 }
 
-/// What an exporter can be asked, by whom, through which listener.
-fn reached(config: &Config) -> HashSet<String> {
+/// Describes the requests that the configuration admits: listener, caller, exporter, path and
+/// method.
+fn admitted(config: &Config) -> HashSet<String> {
     let names = [None, Some("a.example".into()), Some("other.example".into())];
     let context = RouteContext {
         upstream: &Upstream::Own,
@@ -250,10 +252,10 @@ fn reached(config: &Config) -> HashSet<String> {
         previous: None,
     };
     let routes = Routes::new(&config.proxy.routes, &context);
-    let mut reached = HashSet::new();
+    let mut admitted = HashSet::new();
     for listener in [":1", ":2", ":3"] {
-        for (number, (caller, user)) in everybody(&names).iter().enumerate() {
-            let shown = if number % names.len() == 0 {
+        for (number, (caller, user)) in all_callers(&names).iter().enumerate() {
+            let presented = if number % names.len() == 0 {
                 ClientCertificate::Optional
             } else {
                 ClientCertificate::Verified
@@ -262,41 +264,48 @@ fn reached(config: &Config) -> HashSet<String> {
             let tls = config.tls.of(listener).as_ref();
             let required =
                 tls.map_or(ClientCertificate::Optional, |tls| tls.client_auth.required_level());
-            let is_admitted = is_user && shown >= required;
-            let who = format!("{listener} {number}");
-            let questions = questions(&routes, listener, caller, is_admitted);
-            reached.extend(questions.iter().map(|question| format!("{who} {question}")));
+            let is_admitted = is_user && presented >= required;
+            let requests = admitted_requests(&routes, listener, caller, is_admitted);
+            let requests = requests.iter().map(|request| format!("{listener} {number} {request}"));
+            admitted.extend(requests);
         }
     }
-    reached
+    admitted
 }
 
-fn questions(
+fn admitted_requests(
     routes: &Routes,
     listener: &str,
     caller: &Caller<'_>,
     is_admitted: bool,
 ) -> Vec<String> {
-    let mut asked = Vec::new();
+    let mut requests = Vec::new();
     for host in ["h.example", "other"] {
         for prefix in ["", "/one", "/two", "/admin", "/x", "/same"] {
             for path in ["/metrics", "/a", "/b", "/healthy"] {
                 let path = format!("{prefix}{path}");
                 let Some(route) = routes.find(listener, host, None, &path) else { continue };
-                let ways = ways(route, caller, &path, is_admitted);
+                let methods = admitted_methods(route, caller, &path, is_admitted);
                 let exporter = route.replicas.first();
                 let inside = route.inside(&path);
-                asked.extend(ways.iter().map(|way| format!("{exporter} {inside} {way}")));
+                let described = |method| format!("{exporter} {inside} {method}");
+                requests.extend(methods.into_iter().map(described));
             }
         }
     }
-    asked
+    requests
 }
 
-fn ways(route: &Route, caller: &Caller<'_>, path: &str, is_admitted: bool) -> Vec<String> {
-    let ways = [(Method::GET, "target=x"), (Method::HEAD, "target=x"), (Method::HEAD, "target=z")];
-    let passes = |(method, query): &(Method, &str)| {
-        // Without a query on the default route: with one, none of its paths is public.
+/// Returns the methods and queries that a route admits for a path.
+fn admitted_methods(
+    route: &Route,
+    caller: &Caller<'_>,
+    path: &str,
+    is_admitted: bool,
+) -> Vec<String> {
+    let all = [(Method::GET, "target=x"), (Method::HEAD, "target=x"), (Method::HEAD, "target=z")];
+    let is_forwarded = |(method, query): &(Method, &str)| {
+        // No query on the default route, where a path with a query is never public.
         let query = route.listed_name().map(|_| *query);
         let target = RequestTarget { method, path, query, raw: path.as_bytes() };
         let permit = match route.public(&target) {
@@ -306,43 +315,43 @@ fn ways(route: &Route, caller: &Caller<'_>, path: &str, is_admitted: bool) -> Ve
         };
         permit.is_some_and(|permit| route.check(permit, &target).is_ok())
     };
-    ways.iter()
-        .filter(|way| passes(way))
+    all.iter()
+        .filter(|request| is_forwarded(request))
         .map(|(method, query)| format!("{method} {query}"))
         .collect()
 }
 
-/// What the handshakes demand, such that more is greater.
-fn demanded(config: &Config, listener: &str) -> [usize; 3] {
+/// Returns the requirements of handshakes as numbers, of which the greater is the stricter.
+fn requirements(config: &Config, listener: &str) -> [usize; 3] {
     let Some(tls) = config.tls.of(listener) else { return [0; 3] };
-    // Where no certificate counts, none is checked.
+    // Names and CAs matter only where certificates are verified.
     let verifies = tls.client_auth.verifies();
     let sans = usize::from(!tls.allowed_sans.is_empty() || !verifies);
     let ca = usize::from(tls.client_ca.is_some() || !verifies);
     [1 + tls.client_auth.required_level() as usize, sans, ca]
 }
 
-/// Cut a file after each of its lines, in many orders.
-fn no_cut_opens_anything_of(whole: &Yaml) {
+/// Cuts a file after each of its lines, in many orders of its keys.
+fn assert_no_cut_weakens(whole: &Yaml) {
     let mut accepted = 0;
     for seed in 0..ORDERS {
         let text = in_order(whole, seed);
         let old = parse(&text).unwrap_or_else(|| panic!("order {seed} is not valid\n{text}"));
-        let before = reached(&old);
-        assert!(!before.is_empty());
+        let admitted_before = admitted(&old);
+        assert!(!admitted_before.is_empty());
         for (end, _) in text.match_indices('\n') {
             let cut = &text[..=end];
             let Some(new) = parse(cut) else { continue };
-            if !lost(&old, &new).is_empty() {
+            if !find(&old, &new).is_empty() {
                 continue;
             }
             accepted += 1;
-            let opened: Vec<_> = reached(&new).difference(&before).cloned().collect();
-            assert!(opened.is_empty(), "order {seed}: {opened:#?} by\n{cut}of\n{text}");
+            let gained: Vec<_> = admitted(&new).difference(&admitted_before).cloned().collect();
+            assert!(gained.is_empty(), "order {seed}: {gained:#?} by\n{cut}of\n{text}");
             for listener in [":1", ":2"] {
-                let (was, is) = (demanded(&old, listener), demanded(&new, listener));
-                let less = was.iter().zip(&is).any(|(was, is)| is < was);
-                assert!(!less, "order {seed}, {listener}: {was:?} -> {is:?} by\n{cut}");
+                let (was, is) = (requirements(&old, listener), requirements(&new, listener));
+                let is_weaker = was.iter().zip(&is).any(|(was, is)| is < was);
+                assert!(!is_weaker, "order {seed}, {listener}: {was:?} -> {is:?} by\n{cut}");
             }
         }
     }
@@ -350,36 +359,35 @@ fn no_cut_opens_anything_of(whole: &Yaml) {
 }
 
 #[test]
-fn no_cut_of_rich_rules_opens_anything() {
-    no_cut_opens_anything_of(&rich());
+fn no_cut_weakens_routes_with_rules() {
+    assert_no_cut_weakens(&routes_with_rules());
 }
 
 #[test]
-fn no_cut_of_nested_routes_opens_anything() {
-    no_cut_opens_anything_of(&nested());
+fn no_cut_weakens_nested_routes() {
+    assert_no_cut_weakens(&nested_routes());
 }
 
 #[test]
-fn no_cut_of_rules_of_the_default_route_opens_anything() {
-    no_cut_opens_anything_of(&default_route());
+fn no_cut_weakens_the_default_route() {
+    assert_no_cut_weakens(&default_route());
 }
 
 #[test]
-fn no_cut_in_front_of_one_exporter_opens_anything() {
-    no_cut_opens_anything_of(&single());
+fn no_cut_weakens_a_single_exporter() {
+    assert_no_cut_weakens(&single_exporter());
 }
 
 #[test]
-fn half_a_line_is_no_line() {
+fn a_file_whose_last_line_lost_its_end_is_refused() {
     let old = parse("basic_auth_users: {}\n").expect("a file");
     let new = parse("basic_auth_users: {}").expect("a file");
-    assert!(lost(&old, &new).iter().any(|why| why.contains("no end")));
-    assert!(lost(&new, &new).is_empty());
+    assert!(find(&old, &new).iter().any(|message| message.contains("no end")));
+    assert!(find(&new, &new).is_empty());
 }
 
-/// What everybody does needs no word.
 #[test]
-fn everyday_changes_are_taken() {
+fn everyday_changes_need_no_declaration() {
     let file = |routes: &str| {
         let hash = "$2y$10$qgsB1DjdRk9iNX0sU/XwT.9XeC3/6sWbHWpXBpafR2u5AVU9QqwPO";
         let text = format!(
@@ -390,7 +398,7 @@ fn everyday_changes_are_taken() {
     let a = "  - {name: a, path: /a, upstreams: ['http://a:1']";
     let b = "  - {name: b, path: /b, upstreams: ['http://b:1']";
     let strict = ", access: [{users: [alice], networks: [10.0.0.0/8]}]}\n";
-    for (what, old, new) in [
+    for (change, old, new) in [
         ("one more route", format!("{a}{strict}"), format!("{a}{strict}{b}}}\n")),
         ("one route less", format!("{a}{strict}{b}{strict}"), format!("{a}{strict}")),
         ("another order", format!("{a}{strict}{b}}}\n"), format!("{b}}}\n{a}{strict}")),
@@ -435,7 +443,7 @@ fn everyday_changes_are_taken() {
                 .replace("/x", "/b"),
         ),
     ] {
-        let why = lost(&file(&old), &file(&new));
-        assert!(why.is_empty(), "{what}: {why:?}");
+        let messages = find(&file(&old), &file(&new));
+        assert!(messages.is_empty(), "{change}: {messages:?}");
     }
 }

@@ -1,11 +1,13 @@
-//! What a reload changed, for its log line. Names what differs, never the content.
+//! The log line of a reload. It names the parts that differ, never their content.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::config::{Config, TlsConfig};
-use crate::snapshot::{Expiry, Snapshot};
+use crate::snapshot::Snapshot;
+use crate::tls::Expiry;
 
+/// Logs the parts of the configuration that a reload has changed.
 pub fn log(old: &Snapshot, new: &Snapshot) {
     let expiry = |snapshot: &Snapshot| snapshot.certificate_expiry().map(rfc3339);
     tracing::info!(
@@ -20,6 +22,7 @@ pub fn log(old: &Snapshot, new: &Snapshot) {
     );
 }
 
+/// Formats an expiry in UTC (RFC 3339); empty outside the years 0 to 9999.
 pub fn rfc3339(expiry: Expiry) -> String {
     OffsetDateTime::from_unix_timestamp(expiry.unix_seconds)
         .ok()

@@ -1,8 +1,9 @@
-//! Hot reload: something changed → load → validate → swap, or keep what is in force and say so.
+//! Hot reload: after a change, the files are loaded and validated, and either the snapshot is
+//! swapped or the one in force is kept and the reason is logged.
 //!
-//! Runs on one thread of its own, since it reads files. Three things make it look: notify's
-//! events, an explicit request (SIGHUP, `POST /-/reload`), and a content check every
-//! [`CONTENT_CHECK`], which catches what inotify missed.
+//! Runs on a thread of its own, since it reads files. A reload is triggered by notify's events, by
+//! an explicit request (SIGHUP, `POST /-/reload`), and by a content check every 30 seconds, which
+//! finds the changes that inotify missed.
 
 mod change;
 mod watch;
@@ -22,64 +23,92 @@ use crate::observe::metrics::Metrics;
 pub use change::rfc3339;
 use watch::Watcher;
 
-/// inotify misses changes on NFS, past its watch limit, and on a file whose directory was replaced
-/// (kube-rbac-proxy served a stale CA for days); a hash of a few files costs nothing.
-const CONTENT_CHECK: Duration = Duration::from_secs(30);
+/// The time between two content checks. inotify misses changes on NFS, past its watch limit, and of
+/// a file whose directory was replaced (kube-rbac-proxy served a stale CA for days); a hash of a
+/// few files costs nothing.
+const CONTENT_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// After the last event, wait this long for more: a change of several files is one reload.
-const SETTLE: Duration = Duration::from_millis(50);
+/// The time without an event after which a change is reloaded, so that a change of several files is
+/// one reload.
+const SETTLE_TIME: Duration = Duration::from_millis(50);
 
-/// Whatever else happens in the directories, a change waits no longer than this.
-const LONGEST_SETTLE: Duration = Duration::from_millis(500);
+/// The longest time that a change waits for the events to stop, whatever else happens in the
+/// directories.
+const MAX_SETTLE_TIME: Duration = Duration::from_millis(500);
 
-/// Two reads this far apart must be equal before their content counts.
-const SECOND_READ: Duration = Duration::from_millis(20);
+/// The time between two reads that must be equal before their content counts.
+const SECOND_READ_DELAY: Duration = Duration::from_millis(20);
 
-/// While a file is being written, look this often whether it still is.
-const WRITER_CHECK: Duration = Duration::from_secs(1);
+/// The time between two checks whether a file is still being written.
+const WRITER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the files may go on changing under a reload before it is put off.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the files may keep changing during a reload before it is postponed.
+const STABLE_READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the reload thread is told.
+/// A reload that has put nothing in force.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReloadError {
+    /// The files have errors, or would remove a protection.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rejected(Vec<Finding>),
+    /// A writer has one of the files open.
+    #[error("a file is being written; it is read once its writer has closed it")]
+    BeingWritten,
+    /// The guard is stopping.
+    #[error("the guard is stopping")]
+    Stopping,
+}
+
+/// A message to the reload thread.
 enum Message {
-    /// Something happened to a watched file or directory.
+    /// An event of a watched file or directory.
     FileEvent(notify::Result<notify::Event>),
-    /// Reload now, changed or not, and answer.
-    Requested(oneshot::Sender<Result<(), String>>),
+    /// A request for a reload, with the channel for its result.
+    Requested(oneshot::Sender<Result<(), ReloadError>>),
     Stop,
 }
 
-/// Asks for a reload.
+/// Requests reloads from the reload thread.
 #[derive(Clone)]
 pub struct ReloadHandle(Sender<Message>);
 
 impl ReloadHandle {
-    /// Reload now; the error says what is wrong with the files.
-    pub async fn request(&self) -> Result<(), String> {
-        let stopped = || "the guard is stopping".to_owned();
+    /// Reloads now, and waits for the result. Nothing is swapped if the files have not changed
+    /// since they were put in force.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with the files, or the reason why they are not loaded now.
+    pub async fn request(&self) -> Result<(), ReloadError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Message::Requested(reply)).map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        self.0.send(Message::Requested(reply)).map_err(|_| ReloadError::Stopping)?;
+        answer.await.unwrap_or(Err(ReloadError::Stopping))
     }
 }
 
-/// What the thread needs of the first load.
+/// The result of the first load that the reload thread starts from.
 pub struct Initial {
+    /// The web configuration file.
     pub file: PathBuf,
+    /// All files that were read, which are watched.
     pub files: ConfigFiles,
-    /// The listeners by name; they stay what they are.
+    /// The names of the listeners, which a reload does not change.
     pub listeners: Vec<String>,
     /// `--upstream`, where the default route leads.
     pub upstream: Upstream,
 }
 
-/// Watch and reload until the returned value is dropped.
+/// The reload thread, which watches the files until this value is dropped.
 pub struct Reloader {
     messages: Sender<Message>,
 }
 
 impl Reloader {
+    /// Starts the thread. It swaps `current`, and counts reloads in `metrics`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system when it refuses the thread.
     pub fn start(
         initial: Initial,
         current: Arc<Current>,
@@ -89,15 +118,16 @@ impl Reloader {
         let events = messages.clone();
         std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let watcher = Watcher::new(move |event| {
-                // The thread is gone only when the guard stops.
+                // Fails once the reload thread has ended, which happens only when the guard stops.
                 let _ = events.send(Message::FileEvent(event));
             });
-            let inbox = Inbox { messages: inbox, put_off: VecDeque::new() };
+            let inbox = Inbox { messages: inbox, postponed: VecDeque::new() };
             Worker::new(initial, current, metrics, watcher).run(inbox);
         })?;
         Ok(Self { messages })
     }
 
+    /// Returns a handle that requests reloads from the thread.
     pub fn handle(&self) -> ReloadHandle {
         ReloadHandle(self.messages.clone())
     }
@@ -105,32 +135,33 @@ impl Reloader {
 
 impl Drop for Reloader {
     fn drop(&mut self) {
-        // Fails only when the thread has ended already. Not waited for: it may be reading from a
-        // file system that hangs.
+        // Fails only if the thread has ended already. The thread is not joined, since it may be
+        // reading from a file system that hangs.
         let _ = self.messages.send(Message::Stop);
     }
 }
 
 struct Inbox {
     messages: Receiver<Message>,
-    put_off: VecDeque<Message>,
+    /// Messages that arrived during a reload, to be handled after it.
+    postponed: VecDeque<Message>,
 }
 
 impl Inbox {
     fn next(&mut self, wait: Duration) -> Result<Message, RecvTimeoutError> {
-        match self.put_off.pop_front() {
+        match self.postponed.pop_front() {
             Some(message) => Ok(message),
             None => self.messages.recv_timeout(wait),
         }
     }
 
-    /// The file events that are there already; anything else keeps for later.
+    /// Returns the file events that have arrived, and postpones all other messages.
     fn file_events(&mut self) -> Vec<notify::Result<notify::Event>> {
         let mut events = Vec::new();
         for message in self.messages.try_iter() {
             match message {
                 Message::FileEvent(event) => events.push(event),
-                other => self.put_off.push_back(other),
+                other => self.postponed.push_back(other),
             }
         }
         events
@@ -144,23 +175,24 @@ struct Worker {
     current: Arc<Current>,
     metrics: Arc<Metrics>,
     watcher: Watcher,
-    /// Of what was last loaded or refused: the same content is not tried twice.
-    seen: [u8; 32],
-    /// Whether that is in force.
-    accepted: bool,
-    /// A reload did not find the files at rest and is due again soon.
-    put_off: bool,
+    /// The digest of the content that was last loaded or refused. The same content is not tried
+    /// twice, unless a reload is requested.
+    last_digest: [u8; 32],
+    /// True if that content is in force.
+    is_accepted: bool,
+    /// True if a reload found the files changing, and is due again soon.
+    is_postponed: bool,
 }
 
 /// One read of all files.
-struct Read {
-    outcome: Result<Loaded, LoadError>,
+struct ReadAttempt {
+    result: Result<Loaded, LoadError>,
     digest: [u8; 32],
 }
 
-impl Read {
+impl ReadAttempt {
     fn files(&self) -> &ConfigFiles {
-        match &self.outcome {
+        match &self.result {
             Ok(loaded) => &loaded.files,
             Err(rejected) => &rejected.files,
         }
@@ -175,7 +207,7 @@ impl Worker {
         mut watcher: Watcher,
     ) -> Self {
         watcher.follow(&initial.files);
-        let seen = initial.files.digest();
+        let last_digest = initial.files.digest();
         let Initial { file, listeners, upstream, .. } = initial;
         Self {
             file,
@@ -184,9 +216,9 @@ impl Worker {
             current,
             metrics,
             watcher,
-            seen,
-            accepted: true,
-            put_off: false,
+            last_digest,
+            is_accepted: true,
+            is_postponed: false,
         }
     }
 
@@ -199,79 +231,80 @@ impl Worker {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Message::Requested(reply)) => {
                     let result = self.reload(&mut inbox, Trigger::Request);
-                    // The one who asked may not be waiting any more.
+                    // Fails if the request is not waited for any more.
                     let _ = reply.send(result);
                 }
                 Ok(Message::FileEvent(event)) => {
-                    if self.watcher.concerns(&event) {
-                        // Said in the log and the metrics.
-                        let _ = self.after_settling(&mut inbox);
+                    if self.watcher.record(&event) {
+                        // The log and the metrics have the result.
+                        let _ = self.reload_when_settled(&mut inbox);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
+                    // The log and the metrics have the result.
                     let _ = self.reload(&mut inbox, Trigger::Change);
-                    next_check = Instant::now() + CONTENT_CHECK;
+                    next_check = Instant::now() + CONTENT_CHECK_INTERVAL;
                 }
             }
-            if std::mem::take(&mut self.put_off) {
-                next_check = next_check.min(Instant::now() + WRITER_CHECK);
+            if std::mem::take(&mut self.is_postponed) {
+                next_check = next_check.min(Instant::now() + WRITER_CHECK_INTERVAL);
             }
         }
     }
 
-    /// Wait until the writers are done: no event for a while, and no file still being written.
-    fn after_settling(&mut self, inbox: &mut Inbox) -> Result<(), String> {
+    /// Waits until there has been no event for a while and no file is being written, and reloads.
+    fn reload_when_settled(&mut self, inbox: &mut Inbox) -> Result<(), ReloadError> {
         let first = Instant::now();
-        let mut settled = first + SETTLE;
+        let mut settled = first + SETTLE_TIME;
         loop {
             let now = Instant::now();
-            let wait = if self.watcher.being_written() {
-                WRITER_CHECK
+            let wait = if self.watcher.is_being_written() {
+                WRITER_CHECK_INTERVAL
             } else {
-                settled.min(first + LONGEST_SETTLE).saturating_duration_since(now)
+                settled.min(first + MAX_SETTLE_TIME).saturating_duration_since(now)
             };
             if wait.is_zero() {
                 return self.reload(inbox, Trigger::Change);
             }
             match inbox.next(wait) {
                 Ok(Message::FileEvent(event)) => {
-                    if self.watcher.concerns(&event) {
-                        settled = Instant::now() + SETTLE;
+                    if self.watcher.record(&event) {
+                        settled = Instant::now() + SETTLE_TIME;
                     }
                 }
                 Ok(Message::Requested(reply)) => {
                     let result = self.reload(inbox, Trigger::Request);
-                    // The one who asked may not be waiting any more.
+                    // Fails if the request is not waited for any more.
                     let _ = reply.send(result);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    inbox.put_off.push_back(Message::Stop);
+                    inbox.postponed.push_back(Message::Stop);
                     return Ok(());
                 }
             }
         }
     }
 
-    fn reload(&mut self, inbox: &mut Inbox, trigger: Trigger) -> Result<(), String> {
+    fn reload(&mut self, inbox: &mut Inbox, trigger: Trigger) -> Result<(), ReloadError> {
         let Some(read) = self.read_stable(inbox) else {
-            self.put_off = true;
-            return Err("a file is being written; it is read once its writer has closed it".into());
+            self.is_postponed = true;
+            return Err(ReloadError::BeingWritten);
         };
-        let unchanged = read.digest == self.seen;
-        if unchanged && self.watcher.is_stale() {
+        let is_unchanged = read.digest == self.last_digest;
+        if is_unchanged && self.watcher.is_stale() {
             self.watcher.follow(read.files());
         }
         match trigger {
-            Trigger::Change if unchanged => return Ok(()),
-            Trigger::Request if unchanged && self.accepted => {
+            Trigger::Change if is_unchanged => return Ok(()),
+            Trigger::Request if is_unchanged && self.is_accepted => {
                 tracing::info!("Web configuration is unchanged");
                 return Ok(());
             }
             Trigger::Change | Trigger::Request => {}
         }
-        self.seen = read.digest;
-        let result = match read.outcome {
+        self.last_digest = read.digest;
+        let result = match read.result {
             Ok(loaded) => {
                 self.watcher.follow(&loaded.files);
                 self.apply(loaded)
@@ -281,43 +314,44 @@ impl Worker {
                 Err(rejected.findings)
             }
         };
-        self.accepted = result.is_ok();
-        result.map_err(|findings| self.keep(&findings))
+        self.is_accepted = result.is_ok();
+        result.map_err(|findings| self.keep_current(findings))
     }
 
-    /// Read until two reads are equal with no writer in sight; `None` when that does not come.
-    fn read_stable(&mut self, inbox: &mut Inbox) -> Option<Read> {
-        let give_up = Instant::now() + PATIENCE;
+    /// Reads the files until two reads are equal and no file is being written; `None` if that does
+    /// not happen in time.
+    fn read_stable(&mut self, inbox: &mut Inbox) -> Option<ReadAttempt> {
+        let deadline = Instant::now() + STABLE_READ_TIMEOUT;
         loop {
             let first = self.read();
-            std::thread::sleep(SECOND_READ);
-            // What the events say of a writer counts before what was read.
+            std::thread::sleep(SECOND_READ_DELAY);
+            // Equal reads do not count while the events show that a file is being written.
             for event in inbox.file_events() {
-                self.watcher.concerns(&event);
+                self.watcher.record(&event);
             }
             let second = self.read();
-            if first.digest == second.digest && !self.watcher.being_written() {
+            if first.digest == second.digest && !self.watcher.is_being_written() {
                 return Some(second);
             }
-            if Instant::now() > give_up {
+            if Instant::now() > deadline {
                 return None;
             }
         }
     }
 
-    fn read(&self) -> Read {
-        let outcome = load::load(&self.file);
-        let digest = match &outcome {
+    fn read(&self) -> ReadAttempt {
+        let result = load::load(&self.file);
+        let digest = match &result {
             Ok(loaded) => loaded.files.digest(),
             Err(rejected) => rejected.files.digest(),
         };
-        Read { outcome, digest }
+        ReadAttempt { result, digest }
     }
 
     fn apply(&self, loaded: Loaded) -> Result<(), Vec<Finding>> {
         let old = self.current.load_full();
-        downgrade::keeps_protection(&old.config, &loaded)?;
-        downgrade::knows_listeners(&self.listeners, &loaded)?;
+        downgrade::check_protections(&old.config, &loaded)?;
+        downgrade::check_listeners(&self.listeners, &loaded)?;
         for warning in &loaded.warnings {
             tracing::warn!(finding = %warning, "Web configuration");
         }
@@ -330,34 +364,40 @@ impl Worker {
         Ok(())
     }
 
-    fn keep(&self, findings: &[Finding]) -> String {
-        let errors: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        let errors = errors.join("; ");
+    /// Keeps the configuration in force, and logs the reason.
+    fn keep_current(&self, findings: Vec<Finding>) -> ReloadError {
+        let error = ReloadError::Rejected(findings);
         self.metrics.config_rejected();
         tracing::error!(
             generation = self.current.load().generation,
-            err = errors,
+            err = %error,
             "Reload failed, keeping the last good configuration"
         );
-        errors
+        error
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trigger {
-    /// Nothing to do when the content is the same.
+    /// A change of the files, or the content check. Content that was loaded or refused before is
+    /// not tried again.
     Change,
+    /// An explicit request. Content that was refused before is tried again.
     Request,
 }
 
-/// Load and validate for the start, where a broken file is fatal.
+/// Loads and validates the configuration for the start.
+///
+/// # Errors
+///
+/// Returns every problem of the files, or what OpenSSL or the HTTP library refuses.
 pub fn load_first(
     file: &Path,
     listeners: Vec<String>,
     upstream: &Upstream,
 ) -> Result<(Snapshot, Initial), Vec<Finding>> {
     let loaded = load::load(file).map_err(|rejected| rejected.findings)?;
-    downgrade::knows_listeners(&listeners, &loaded)?;
+    downgrade::check_listeners(&listeners, &loaded)?;
     for warning in &loaded.warnings {
         tracing::warn!(finding = %warning, "Web configuration");
     }

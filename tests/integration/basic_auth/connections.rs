@@ -15,7 +15,7 @@ fn a_refusal_keeps_the_connection() {
 }
 
 #[test]
-fn being_let_in_once_is_not_being_let_in_again() {
+fn a_connection_that_was_admitted_is_asked_again_at_each_request() {
     let guard = GuardBuilder::new().config(scraper()).start();
     let mut client = guard.connect();
     assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
@@ -23,11 +23,10 @@ fn being_let_in_once_is_not_being_let_in_again() {
 }
 
 #[test]
-fn http2_streams_are_judged_one_by_one() {
+fn each_http2_stream_needs_its_own_credentials() {
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls).start();
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let mut client = Http2::begin(client);
+    let guard = GuardBuilder::new().guarded(&tls).start();
+    let mut client = Http2::connect(guard.port());
     let (good, bad) = (basic(SCRAPER.0, SCRAPER.1), basic(SCRAPER.0, "wrong"));
     for _ in 0..2 {
         assert!(client.get("/metrics", &[("authorization", &good)]).ok);
@@ -42,10 +41,9 @@ fn http2_streams_are_judged_one_by_one() {
 #[test]
 fn a_removed_password_is_refused_at_the_next_request_of_an_open_connection() {
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls).start();
+    let guard = GuardBuilder::new().guarded(&tls).start();
     let mut http1 = TlsClient::new().connect(guard.port());
-    let http2 = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let mut http2 = Http2::begin(http2);
+    let mut http2 = Http2::connect(guard.port());
     let authorization = basic(SCRAPER.0, SCRAPER.1);
     let headers = [("authorization", &*authorization)];
     assert_eq!(http1.get_as(SCRAPER, "/metrics").status, 200);

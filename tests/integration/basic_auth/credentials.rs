@@ -11,17 +11,13 @@ fn status(guard: &Guard, lines: &str) -> u16 {
     guard.connect().request(get("/metrics", lines)).status
 }
 
-fn login(guard: &Guard, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> u16 {
-    status(guard, &format!("Authorization: {}\r\n", basic(user, password)))
-}
-
 #[test]
 fn only_the_right_password_of_a_known_user_gets_in() {
     let exporter = Exporter::new();
     let config = users(&[("alice", &quick_hash("wonderland")), ("bob", &quick_hash("builder"))]);
     let guard = guarded(&exporter, config);
-    assert_eq!(login(&guard, "alice", "wonderland"), 200);
-    assert_eq!(login(&guard, "bob", "builder"), 200);
+    assert_eq!(guard.login("alice", "wonderland"), 200);
+    assert_eq!(guard.login("bob", "builder"), 200);
     for (user, password) in [
         ("alice", "builder"),
         ("bob", "wonderland"),
@@ -37,13 +33,13 @@ fn only_the_right_password_of_a_known_user_gets_in() {
         ("", ""),
         ("mallory", "wonderland"),
     ] {
-        assert_eq!(login(&guard, user, password), 401, "{user:?} {password:?}");
+        assert_eq!(guard.login(user, password), 401, "{user:?} {password:?}");
     }
     assert_eq!(exporter.requests().len(), 2);
 }
 
 #[test]
-fn a_refusal_says_how_to_ask() {
+fn a_refusal_names_the_scheme_and_is_logged() {
     let exporter = Exporter::new();
     let guard = guarded(&exporter, scraper());
     let response = guard.connect().get("/metrics");
@@ -51,8 +47,7 @@ fn a_refusal_says_how_to_ask() {
     assert_eq!(response.text().trim_end(), "Unauthorized");
     let challenge = response.header("www-authenticate").unwrap_or_default();
     assert!(challenge.starts_with("Basic"), "{challenge}");
-    let line =
-        guard.wait_log("the refusal", |line| logfmt::field(line, "msg") == "Request refused");
+    let line = guard.wait_message("Request refused");
     assert_eq!(logfmt::field(&line, "level"), "WARN", "{line}");
     assert_eq!(logfmt::field(&line, "status"), "401", "{line}");
     assert!(!logfmt::field(&line, "reason").is_empty(), "{line}");
@@ -99,12 +94,12 @@ fn without_users_there_is_no_authentication() {
     for config in ["", "basic_auth_users: {}\n", "basic_auth_users:\n"] {
         let guard = guarded(&exporter, config);
         assert_eq!(status(&guard, ""), 200, "{config:?}");
-        assert_eq!(login(&guard, "anybody", "anything"), 200, "{config:?}");
+        assert_eq!(guard.login("anybody", "anything"), 200, "{config:?}");
     }
 }
 
 #[test]
-fn the_schemes_case_does_not_matter() {
+fn the_case_of_the_scheme_does_not_matter() {
     let guard = GuardBuilder::new().config(scraper()).start();
     let token = basic(SCRAPER.0, SCRAPER.1).split_off(6);
     for scheme in ["Basic", "basic", "BASIC", "bAsIc"] {
@@ -121,11 +116,11 @@ fn the_schemes_case_does_not_matter() {
 fn a_password_may_hold_colons_and_a_user_name_may_not() {
     let config = users(&[("a", &quick_hash("b:c:d")), ("a:b", &quick_hash("c:d"))]);
     let guard = GuardBuilder::new().config(config).start();
-    assert_eq!(login(&guard, "a", "b:c:d"), 200);
-    assert_eq!(login(&guard, "a:b", "c:d"), 200, "which is the same header");
-    assert_eq!(login(&guard, "a", "b"), 401);
-    // Nobody can be the user `a:b`.
-    assert_eq!(login(&guard, "a:b", "c"), 401);
+    assert_eq!(guard.login("a", "b:c:d"), 200);
+    assert_eq!(guard.login("a:b", "c:d"), 200, "which is the same header");
+    assert_eq!(guard.login("a", "b"), 401);
+    // The user `a:b` cannot log in.
+    assert_eq!(guard.login("a:b", "c"), 401);
 }
 
 #[test]
@@ -139,9 +134,9 @@ fn a_password_may_hold_any_bytes() {
     for password in passwords {
         let config = users(&[("scraper", &quick_hash(password))]);
         let guard = GuardBuilder::new().config(config).start();
-        assert_eq!(login(&guard, "scraper", password), 200, "{password:?}");
+        assert_eq!(guard.login("scraper", password), 200, "{password:?}");
         let lossy = String::from_utf8_lossy(password).into_owned() + "x";
-        assert_eq!(login(&guard, "scraper", lossy), 401);
+        assert_eq!(guard.login("scraper", lossy), 401);
     }
 }
 
@@ -149,19 +144,19 @@ fn a_password_may_hold_any_bytes() {
 fn user_names_are_bytes_that_match_exactly() {
     let name = "caf\u{e9} \u{2615}";
     let guard = GuardBuilder::new().config(users(&[(name, &quick_hash("p"))])).start();
-    assert_eq!(login(&guard, name, "p"), 200);
-    assert_eq!(login(&guard, "cafe\u{301} \u{2615}", "p"), 401, "not the same bytes");
-    assert_eq!(login(&guard, b"caf\xe9 \xe2\x98\x95", "p"), 401, "nor Latin-1");
+    assert_eq!(guard.login(name, "p"), 200);
+    assert_eq!(guard.login("cafe\u{301} \u{2615}", "p"), 401, "not the same bytes");
+    assert_eq!(guard.login(b"caf\xe9 \xe2\x98\x95", "p"), 401, "nor Latin-1");
 }
 
 #[test]
 fn an_empty_user_name_or_password_is_like_any_other() {
     let config = users(&[("", &quick_hash("secret")), ("nobody", &quick_hash(""))]);
     let guard = GuardBuilder::new().config(config).start();
-    assert_eq!(login(&guard, "", "secret"), 200);
-    assert_eq!(login(&guard, "nobody", ""), 200);
-    assert_eq!(login(&guard, "", ""), 401);
-    assert_eq!(login(&guard, "nobody", "secret"), 401);
+    assert_eq!(guard.login("", "secret"), 200);
+    assert_eq!(guard.login("nobody", ""), 200);
+    assert_eq!(guard.login("", ""), 401);
+    assert_eq!(guard.login("nobody", "secret"), 401);
 }
 
 #[test]
@@ -196,7 +191,7 @@ fn malformed_credentials_are_refused() {
 #[test]
 fn two_authorization_headers_are_refused() {
     let guard = GuardBuilder::new().config(scraper()).start();
-    let good = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let good = authorization(SCRAPER);
     let bad = format!("Authorization: {}\r\n", basic("x", "y"));
     assert_eq!(status(&guard, &good), 200);
     for lines in

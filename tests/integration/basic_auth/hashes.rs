@@ -2,10 +2,6 @@
 
 use crate::support::*;
 
-fn login(guard: &Guard, password: &str) -> u16 {
-    guard.connect().get_as(("user", password), "/metrics").status
-}
-
 /// htpasswd writes $2y$, Python's bcrypt $2b$, Go $2a$, and crypt_blowfish has $2x$.
 #[test]
 fn every_minor_version_of_bcrypt_is_read() {
@@ -14,8 +10,8 @@ fn every_minor_version_of_bcrypt_is_read() {
     for version in ["$2a$", "$2b$", "$2y$", "$2x$", "$2$"] {
         let config = users(&[("user", &format!("{version}{rest}"))]);
         let guard = GuardBuilder::new().config(config).start();
-        assert_eq!(login(&guard, "secret"), 200, "{version}");
-        assert_eq!(login(&guard, "Secret"), 401, "{version}");
+        assert_eq!(guard.login("user", "secret"), 200, "{version}");
+        assert_eq!(guard.login("user", "Secret"), 401, "{version}");
     }
 }
 
@@ -30,8 +26,8 @@ fn hashes_of_other_programs_are_read() {
         ("", "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s."),
     ] {
         let guard = GuardBuilder::new().config(users(&[("user", hash)])).start();
-        assert_eq!(login(&guard, password), 200, "{password:?}");
-        assert_eq!(login(&guard, &format!("{password}x")), 401, "{password:?}");
+        assert_eq!(guard.login("user", password), 200, "{password:?}");
+        assert_eq!(guard.login("user", format!("{password}x")), 401, "{password:?}");
     }
 }
 
@@ -48,7 +44,13 @@ fn hashes_that_htpasswd_and_openssl_cannot_have_meant_are_refused_at_start() {
         &hash.replace("$04$", "$32$"),
         "''",
     ] {
-        let config = format!("basic_auth_users:\n  user: {}\n", quoted(bad));
+        let config = yaml(&format!(
+            "
+            basic_auth_users:
+              user: {}
+            ",
+            quoted(bad)
+        ));
         let failed = GuardBuilder::new().config(config).fail_to_start().expect_code(1);
         assert!(failed.stderr.contains("web.yml:2"), "{failed}");
         assert!(!failed.stderr.contains(&hash[10..30]), "a hash is a secret, too\n{failed}");
@@ -61,10 +63,10 @@ fn quoted(text: &str) -> String {
 
 /// bcrypt reads 72 bytes; exporters let a longer password in by its first 72.
 #[test]
-fn a_long_password_counts_by_its_first_72_bytes() {
+fn only_the_first_72_bytes_of_a_password_count() {
     let long = "0123456789".repeat(8);
     let guard = GuardBuilder::new().config(users(&[("user", &quick_hash(&long[..72]))])).start();
-    assert_eq!(login(&guard, &long[..72]), 200);
-    assert_eq!(login(&guard, &long), 200);
-    assert_eq!(login(&guard, &long[..71]), 401);
+    assert_eq!(guard.login("user", &long[..72]), 200);
+    assert_eq!(guard.login("user", &long), 200);
+    assert_eq!(guard.login("user", &long[..71]), 401);
 }

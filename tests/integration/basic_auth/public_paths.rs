@@ -3,9 +3,9 @@
 use crate::support::*;
 
 #[test]
-fn only_the_very_path_is_public() {
+fn a_path_is_public_only_when_it_matches_exactly() {
     let exporter = Exporter::new();
-    let config = format!("{}proxy:\n  public_paths: [/-/healthy, /ready]\n", scraper());
+    let config = scraper() + &proxy("public_paths: [/-/healthy, /ready]");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     for target in ["/-/healthy", "/ready"] {
         assert_eq!(guard.connect().get(target).text(), PAGE, "{target}");
@@ -47,7 +47,7 @@ fn only_the_very_path_is_public() {
 #[test]
 fn a_public_path_is_public_with_wrong_credentials_too() {
     let exporter = Exporter::new();
-    let config = format!("{}proxy:\n  public_paths: [/-/healthy]\n", scraper());
+    let config = scraper() + &proxy("public_paths: [/-/healthy]");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     assert_eq!(guard.connect().get_as(("x", "y"), "/-/healthy").status, 200);
     assert!(!exporter.request().has("authorization"));
@@ -60,16 +60,14 @@ fn a_public_path_needs_no_client_certificate_and_everything_else_does() {
     let tls = ServerTls::new();
     let clients = Authority::new("clients");
     for users in [String::new(), scraper()] {
-        let config = format!(
-            "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n\
-             {users}proxy:\n  public_paths: [/-/healthy]\n"
-        );
+        let public = proxy("public_paths: [/-/healthy]");
+        let config = [TLS, VERIFIED_CLIENTS, &users, &public].concat();
         let builder =
             GuardBuilder::new().config(config).tls(&tls).file("clients.crt", clients.pem());
         let guard = builder.upstream(&exporter).start();
-        let mut stranger = TlsClient::new().connect(guard.port());
-        assert_eq!(stranger.get("/-/healthy").status, 200);
-        let refused = stranger.get_as(SCRAPER, "/metrics");
+        let mut anonymous = TlsClient::new().connect(guard.port());
+        assert_eq!(anonymous.get("/-/healthy").status, 200);
+        let refused = anonymous.get_as(SCRAPER, "/metrics");
         assert_eq!(refused.status, 421, "{refused:?}");
         let known = TlsClient::new().identity(&clients.issue(&Leaf::client()));
         assert_eq!(known.connect(guard.port()).get_as(SCRAPER, "/metrics").status, 200);
@@ -82,8 +80,14 @@ fn a_public_path_needs_no_client_certificate_and_everything_else_does() {
 #[test]
 fn paths_that_programs_read_differently_cannot_be_public() {
     for path in ["healthy", "''", "/a/../b", "/a//b", "/%2d/healthy", "/a?b", "/a;b"] {
-        let config =
-            format!("{}proxy:\n  public_paths:\n    - '{}'\n", scraper(), path.trim_matches('\''));
+        let config = scraper()
+            + &proxy(&format!(
+                "
+                public_paths:
+                  - '{}'
+                ",
+                path.trim_matches('\'')
+            ));
         let failed = GuardBuilder::new().config(config).fail_to_start();
         assert_eq!(failed.code, Some(1), "{path}: {failed}");
         assert!(failed.stderr.contains("web.yml:5"), "{path}: {failed}");

@@ -1,4 +1,4 @@
-//! Nobody learns from the time an answer takes which users exist.
+//! The time that an answer takes does not tell which users exist.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! Processes whose parent ended come to the guard, and it reaps them: as PID 1 and elsewhere.
 
-use super::running;
+use super::{running, trap, wait_ready};
 use crate::support::*;
 
 const ORPHANS: u32 = 10_000;
 
-/// Each inner subshell ends before or after its parent; either way nobody but the guard waits for
+/// Each inner subshell ends before or after its parent; either way only the guard can wait for
 /// it.
 fn script() -> String {
     format!(
@@ -14,7 +14,7 @@ fn script() -> String {
     )
 }
 
-/// Runs in a namespace of its own, where nobody else could reap.
+/// Runs in a namespace of its own, where only the guard can reap.
 const AS_PID_1: [&str; 5] = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child=KILL"];
 
 fn assert_no_zombies(guard: &Guard, parent: u32) {
@@ -61,11 +61,9 @@ fn as_pid_1_without_a_child_orphans_are_reaped_too() {
 #[test]
 fn as_pid_1_signals_work_and_exit_codes_are_passed_on() {
     // PID 1 has no default dispositions: what it does not handle does nothing.
-    let script = "trap 'exit 42' TERM; echo ready; while :; do sleep 0.01; done";
-    let mut guard = running(script).inside(&AS_PID_1).start();
+    let mut guard = running(&trap("exit 42", "TERM")).inside(&AS_PID_1).start();
     let first = procfs::children(guard.id())[0];
-    guard.wait_stdout("the trap", |line| line == "ready");
-    // SAFETY: plain integers; the process is a descendant of ours and runs.
-    assert_eq!(unsafe { libc::kill(first.try_into().unwrap(), libc::SIGTERM) }, 0);
+    wait_ready(&guard);
+    process::kill(first, libc::SIGTERM);
     assert_eq!(guard.process().wait_exit().code(), Some(42));
 }

@@ -13,26 +13,15 @@ fn real_exporter(address: &str) -> GuardBuilder {
         .child(&["prometheus-node-exporter", &listen])
 }
 
-/// A loopback address that no other test uses, so that the exporter can have a port of its choice.
-fn own_address(last: u8) -> String {
-    let [high, low] = [(std::process::id() >> 8) as u8, std::process::id() as u8];
-    format!("127.{high}.{low}.{last}:9100")
-}
-
-fn kill(process: u32) {
-    // SAFETY: plain integers; the process is the guard's child and runs.
-    assert_eq!(unsafe { libc::kill(process.try_into().unwrap(), libc::SIGKILL) }, 0);
-}
-
 #[test]
 fn an_exporter_that_fails_is_started_again() {
-    let address = own_address(2);
+    let address = ports::own_address(2, 9100);
     let mut guard = real_exporter(&address).arg("--child.restart=on-failure").start();
     let ready = |guard: &Guard| guard.telemetry().get("/-/ready").status == 200;
     eventually("the exporter answers", || ready(&guard));
     assert_eq!(guard.connect().get("/metrics").status, 200);
     let first = child_of(&guard);
-    kill(first);
+    process::kill(first, libc::SIGKILL);
     eventually("another child", || child_of(&guard) != first);
     eventually("it answers", || ready(&guard));
     assert_eq!(guard.connect().get("/metrics").status, 200);
@@ -42,9 +31,9 @@ fn an_exporter_that_fails_is_started_again() {
 }
 
 #[test]
-fn meanwhile_the_answer_is_502_and_not_ready() {
+fn until_the_exporter_runs_again_the_answer_is_502_and_the_guard_is_not_ready() {
     // Works once, then fails until the test says otherwise.
-    let address = own_address(3);
+    let address = ports::own_address(3, 9100);
     let script = format!(
         "[ -e broken ] && exit 1; exec prometheus-node-exporter --web.listen-address={address}"
     );
@@ -56,7 +45,7 @@ fn meanwhile_the_answer_is_502_and_not_ready() {
     let ready = || guard.telemetry().get("/-/ready").status;
     eventually("the exporter answers", || ready() == 200);
     guard.write("broken", "");
-    kill(child_of(&guard));
+    process::kill(child_of(&guard), libc::SIGKILL);
     eventually("not ready", || ready() == 503);
     assert_eq!(guard.connect().get("/metrics").status, 502);
     assert_eq!(guard.telemetry().get("/-/healthy").status, 200);
@@ -66,7 +55,7 @@ fn meanwhile_the_answer_is_502_and_not_ready() {
 }
 
 #[test]
-fn the_delay_grows() {
+fn the_delay_between_restarts_doubles() {
     let guard = running("exit 1").arg("--child.restart=on-failure").start();
     let is_delay = |line: &str| line.contains("Starting the exporter again");
     guard.wait_stderr("four delays", 4, is_delay);
@@ -81,13 +70,13 @@ fn the_delay_grows() {
 }
 
 #[test]
-fn success_is_no_failure() {
+fn an_exporter_that_ends_with_success_is_not_restarted() {
     let finished = running("exit 0").arg("--child.restart=on-failure").fail_to_start();
     finished.expect_code(0);
 }
 
 #[test]
-fn told_to_stop_between_two_starts_it_ends_as_the_last_one() {
+fn sigterm_between_two_starts_exits_with_the_code_of_the_last_run() {
     let mut guard = running("exit 17").arg("--child.restart=on-failure").start();
     guard.wait_stderr("a delay", 3, |line| line.contains("Starting the exporter again"));
     guard.signal(libc::SIGTERM);

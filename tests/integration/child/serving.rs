@@ -9,7 +9,7 @@ fn healthcheck(guard: &Guard) -> process::Finished {
 }
 
 #[test]
-fn ready_only_when_the_exporter_answers() {
+fn the_guard_is_ready_only_when_the_exporter_answers() {
     let refusing = ports::Refusing::new();
     let address = refusing.address();
     let upstream = format!("http://{address}");
@@ -31,14 +31,14 @@ fn ready_only_when_the_exporter_answers() {
 }
 
 #[test]
-fn without_a_child_ready_is_at_once() {
+fn without_a_child_the_guard_is_ready_at_once() {
     let guard = GuardBuilder::new().config("").telemetry().start();
     assert_eq!(guard.telemetry().get("/-/ready").status, 200);
     healthcheck(&guard).expect_code(0);
 }
 
 #[test]
-fn a_guard_that_is_not_there_is_not_healthy() {
+fn healthcheck_fails_when_no_guard_listens() {
     let refusing = ports::Refusing::new();
     let address = format!("--telemetry.listen-address={}", refusing.address());
     let dir = tempfile::tempdir().unwrap();

@@ -26,8 +26,7 @@ impl Site {
     }
 
     fn install(&self, identity: &Identity) {
-        self.write("server.crt", identity.chain_pem());
-        self.write("server.key", identity.key_pem());
+        guard::write_pair(self.dir.path(), "server", identity);
     }
 
     fn check(&self, config: &str, args: &[&str]) -> Finished {
@@ -49,7 +48,7 @@ impl Site {
     }
 }
 
-/// A cost that nobody warns of.
+/// With a cost that `check` does not warn of.
 fn sound_users() -> String {
     users(&[("scraper", &hash("open sesame", 10))])
 }
@@ -69,16 +68,34 @@ fn a_good_file_has_no_findings() {
 #[test]
 fn errors_are_one_line_each_with_file_and_line() {
     let site = Site::new();
-    let config = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n  \
-                  min_version: TLS14\n  max_version: TLS9\n  client_auth_type: require\n  \
-                  cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256, ECDHE-RSA-AES128-GCM-SHA256]\n  \
-                  curve_preferences: [P-256]\n  no_such_key: 1\n\
-                  http_server_config:\n  http2: perhaps\n  headers:\n    Server: x\n\
-                  basic_auth_users:\n  a: plain\n  b: $2y$10$short\n\
-                  rate_limit:\n  interval: soon\n  burst: many\n\
-                  proxy:\n  limits:\n    idle_timeout: 0\n\
-                  no_such_section:\n";
-    let finished = site.check(config, &[]).expect_code(1);
+    let config = yaml(
+        "
+        tls_server_config:
+          cert_file: server.crt
+          key_file: server.key
+          min_version: TLS14
+          max_version: TLS9
+          client_auth_type: require
+          cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256, ECDHE-RSA-AES128-GCM-SHA256]
+          curve_preferences: [P-256]
+          no_such_key: 1
+        http_server_config:
+          http2: perhaps
+          headers:
+            Server: x
+        basic_auth_users:
+          a: plain
+          b: $2y$10$short
+        rate_limit:
+          interval: soon
+          burst: many
+        proxy:
+          limits:
+            idle_timeout: 0
+        no_such_section:
+        ",
+    );
+    let finished = site.check(&config, &[]).expect_code(1);
     for line in [4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 18, 19, 22, 23] {
         let place = format!("web.yml:{line}: error: ");
         assert!(finished.stdout.lines().any(|l| l.starts_with(&place)), "{place} in {finished}");
@@ -104,7 +121,7 @@ fn several_files_are_all_checked() {
 }
 
 #[test]
-fn warns_of_certificates_that_are_no_good() {
+fn certificates_that_clients_refuse_are_warned_of() {
     let site = Site::new();
     let ca = &site.tls.ca;
     for (leaf, words) in [
@@ -119,7 +136,7 @@ fn warns_of_certificates_that_are_no_good() {
 }
 
 #[test]
-fn warns_of_a_key_that_others_can_read() {
+fn a_key_that_others_can_read_is_warned_of() {
     let site = Site::new();
     let key = site.dir.path().join("server.key");
     for mode in [0o644, 0o640, 0o604] {
@@ -135,7 +152,7 @@ fn warns_of_a_key_that_others_can_read() {
 }
 
 #[test]
-fn warns_of_hashes_that_are_too_cheap_or_too_dear() {
+fn hashes_of_too_low_or_too_high_a_cost_are_warned_of() {
     let site = Site::new();
     let digits = &quick_hash("x")[7..];
     for cost in [4, 16, 31] {
@@ -145,16 +162,29 @@ fn warns_of_hashes_that_are_too_cheap_or_too_dear() {
 }
 
 #[test]
-fn warns_of_settings_that_cannot_work() {
+fn settings_that_cannot_work_are_warned_of() {
     let site = Site::new();
     let users = sound_users();
     site.assert_warns(
-        &format!("{TLS}  min_version: TLS13\n  max_version: TLS12\n{users}"),
+        &(tls_with(
+            "
+            min_version: TLS13
+            max_version: TLS12
+            ",
+        ) + &users),
         4,
         &["min_version"],
     );
     site.assert_warns(
-        &format!("{TLS}{users}rate_limit:\n  interval: 1s\n  burst: 0\n"),
+        &(TLS.to_owned()
+            + &users
+            + &yaml(
+                "
+                rate_limit:
+                  interval: 1s
+                  burst: 0
+                ",
+            )),
         7,
         &["burst"],
     );
@@ -163,30 +193,38 @@ fn warns_of_settings_that_cannot_work() {
 #[test]
 fn a_client_ca_without_certificates_is_found() {
     let site = Site::new();
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
     for content in ["", "no certificate\n", &site.tls.identity.key_pem()] {
         site.write("clients.crt", content);
-        let finished = site.check(&format!("{TLS}{lines}{}", sound_users()), &["--strict"]);
+        let finished =
+            site.check(&format!("{TLS}{VERIFIED_CLIENTS}{}", sound_users()), &["--strict"]);
         assert_eq!(finished.code, Some(1), "{content:?}: {finished}");
         assert!(finished.stdout.contains("web.yml:5: "), "{content:?}: {finished}");
     }
 }
 
 #[test]
-fn warns_of_passwords_in_clear() {
+fn users_without_tls_are_warned_of() {
     let site = Site::new();
     let finished = site.check(&sound_users(), &[]).expect_code(0);
     assert!(finished.stdout.contains("warning: basic_auth_users: without TLS"), "{finished}");
     site.check(&sound_users(), &["--strict"]).expect_code(1);
 }
 
-/// A file with a secret in the wrong place must not show it to whoever reads the CI's output.
+/// A secret in the wrong place of a file must not come into the output, which CI systems keep.
 #[test]
 fn findings_hold_no_secrets() {
     let site = Site::new();
-    let config = "basic_auth_users:\n  scraper: hunter2-canary\n  other: $2y$04$canary-canary\n\
-                  tls_server_config:\n  key: canary-key\n  cert: canary-cert\n";
-    let finished = site.check(config, &[]).expect_code(1);
+    let config = yaml(
+        "
+        basic_auth_users:
+          scraper: hunter2-canary
+          other: $2y$04$canary-canary
+        tls_server_config:
+          key: canary-key
+          cert: canary-cert
+        ",
+    );
+    let finished = site.check(&config, &[]).expect_code(1);
     for canary in ["hunter2", "canary-canary", "canary-key"] {
         let said = format!("{}{}", finished.stdout, finished.stderr);
         assert!(!said.contains(canary), "{canary} in {finished}");
@@ -198,17 +236,27 @@ fn findings_hold_no_secrets() {
 fn misplaced_secrets_are_not_shown() {
     let key = ServerTls::new().identity.key_pem();
     let body = key.lines().nth(1).expect("base64").to_owned();
-    let indented = key.replace('\n', "\n    ");
+    // As a block scalar.
+    let key_for = |name: &str| format!("  {name}: |\n") + &indented(4, &key);
+    let tls = |keys: &str| "tls_server_config:\n".to_owned() + keys;
     let hash = guard::quick_hash("password");
     let tail = hash[10..].to_owned();
     for (config, secret) in [
-        (format!("tls_server_config:\n  cert_file: a\n  key_file: |\n    {indented}\n"), &body),
-        (format!("tls_server_config:\n  client_auth_type: |\n    {indented}\n"), &body),
-        (format!("tls_server_config:\n  min_version: |\n    {indented}\n"), &body),
+        (tls(&("  cert_file: a\n".to_owned() + &key_for("key_file"))), &body),
+        (tls(&key_for("client_auth_type")), &body),
+        (tls(&key_for("min_version")), &body),
         (format!("basic_auth_users: {{scraper:{hash}}}\n"), &tail),
-        (format!("basic_auth_users:\n  {hash}: scraper\n"), &tail),
+        (
+            yaml(&format!(
+                "
+                basic_auth_users:
+                  {hash}: scraper
+                "
+            )),
+            &tail,
+        ),
         (format!("scraper:{hash}: scraper\n"), &tail),
-        (format!("{hash}: a\n{hash}: b\n"), &tail),
+        (format!("{hash}: a\n").repeat(2), &tail),
     ] {
         let guard = GuardBuilder::new().config(&config);
         let checked = guard::run(guard.dir(), &["check", "web.yml"]).expect_code(1);

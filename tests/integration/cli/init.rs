@@ -32,7 +32,7 @@ fn init(dir: &Path, args: &[&str]) -> Finished {
 }
 
 #[test]
-fn makes_what_a_start_needs() {
+fn init_makes_what_a_start_needs() {
     let dir = tempfile::tempdir().unwrap();
     let finished = init(dir.path(), &["--hostname=127.0.0.1", "--hostname=exporter.example"]);
     let finished = finished.expect_code(0);
@@ -59,7 +59,7 @@ fn makes_what_a_start_needs() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config_path(made.join("web.yml")).upstream(&exporter).start();
     let curl = || Curl::new().cacert(&made.join("server.crt"));
-    let url = format!("https://127.0.0.1:{}/metrics", guard.port());
+    let url = guard.url("/metrics");
     assert_eq!(curl().fetch(&url).response.status, 401);
     assert_eq!(curl().user((&user, &password)).fetch(&url).response.text(), PAGE);
     let by_name = curl().user((&user, &password)).arg("--resolve");
@@ -70,7 +70,7 @@ fn makes_what_a_start_needs() {
 
 /// The printed configuration as it is, in a real Prometheus.
 #[test]
-fn prints_what_prometheus_needs() {
+fn init_prints_what_prometheus_needs() {
     let dir = tempfile::tempdir().unwrap();
     let finished = init(dir.path(), &["--hostname=127.0.0.1"]).expect_code(0);
     for words in
@@ -85,7 +85,13 @@ fn prints_what_prometheus_needs() {
     let prometheus = real::PrometheusDir::new();
     prometheus.write("ca.crt", fs::read(made.join("server.crt")).unwrap());
     let job = format!(
-        "    tls_config:\n      ca_file: ca.crt\n    basic_auth:\n      username: {}\n      password: '{}'\n",
+        "
+        tls_config:
+          ca_file: ca.crt
+        basic_auth:
+          username: {}
+          password: '{}'
+        ",
         printed(&finished, "username:"),
         printed(&finished, "password:"),
     );
@@ -93,7 +99,7 @@ fn prints_what_prometheus_needs() {
 }
 
 #[test]
-fn overwrites_nothing() {
+fn init_overwrites_no_file() {
     let dir = tempfile::tempdir().unwrap();
     init(dir.path(), &[]).expect_code(0);
     let made = dir.path().join("guard");
@@ -113,7 +119,7 @@ fn overwrites_nothing() {
 }
 
 #[test]
-fn rsa_on_request() {
+fn init_makes_an_rsa_key_on_request() {
     let dir = tempfile::tempdir().unwrap();
     init(dir.path(), &["--rsa"]).expect_code(0);
     let made = dir.path().join("guard");
@@ -123,7 +129,7 @@ fn rsa_on_request() {
 }
 
 #[test]
-fn passwords_and_keys_are_fresh() {
+fn each_init_makes_another_password_and_key() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [one, two] = dirs.each_ref().map(|dir| {
         let finished = init(dir.path(), &[]).expect_code(0);
@@ -145,16 +151,14 @@ fn bad_host_names_are_refused() {
 }
 
 #[test]
-fn quickstart_makes_it_and_runs() {
+fn quickstart_makes_the_files_once_and_starts() {
     let dir = tempfile::tempdir().unwrap();
     let start = || {
         let mut command = binary();
         command.args(["quickstart", "--web.listen-address=127.0.0.1:0"]);
         command.arg("--telemetry.listen-address=");
         let process = Process::spawn(command, dir.path());
-        let line = process.wait_stderr("listening", 1, |line| line.contains("listener=web"));
-        let port: u16 =
-            logfmt::field(&line, "address").rsplit(':').next().unwrap().parse().unwrap();
+        let port = process.port_of("web");
         (process, port)
     };
     let (mut first, port) = start();

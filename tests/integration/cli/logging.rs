@@ -36,7 +36,7 @@ fn the_start_names_each_listener() {
 }
 
 #[test]
-fn json_on_request() {
+fn the_log_is_json_on_request() {
     let guard = GuardBuilder::new().config(scraper()).arg("--log.format=json").spawn();
     let line = guard.wait_log("listening", |line| line.contains("Listening on"));
     let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
@@ -44,7 +44,7 @@ fn json_on_request() {
     assert_eq!(line["msg"], "Listening on");
     assert_eq!(line["listener"], "web");
     assert_eq!(line["tls"], false);
-    let port = line["address"].as_str().and_then(|a| a.rsplit(':').next()?.parse().ok()).unwrap();
+    let port = wire::port(line["address"].as_str().expect("an address"));
     assert_eq!(Client::plain(port).get("/metrics").status, 401);
     guard.wait_log("the refusal", |line| line.contains("Request refused"));
     for line in guard.stderr() {
@@ -55,7 +55,7 @@ fn json_on_request() {
 }
 
 #[test]
-fn the_level_is_a_threshold() {
+fn lines_below_the_log_level_are_left_out() {
     for (level, info, warn) in
         [("debug", true, true), ("warn", false, true), ("error", false, false)]
     {
@@ -74,7 +74,7 @@ fn the_level_is_a_threshold() {
 
 /// A flood of refusals must not become a flood of lines.
 #[test]
-fn refusals_are_logged_at_a_sane_rate() {
+fn refusals_are_logged_at_a_limited_rate() {
     const REQUESTS: usize = 500;
     let guard = GuardBuilder::new().config(scraper()).start();
     let mut client = guard.connect();
@@ -87,7 +87,7 @@ fn refusals_are_logged_at_a_sane_rate() {
 
 /// What a client sends must not look like a line or a field of the log's own.
 #[test]
-fn clients_cannot_forge_lines() {
+fn clients_cannot_forge_lines_of_the_log() {
     let guard = GuardBuilder::new().config(scraper()).arg("--log.level=trace").start();
     let forged = "x\nlevel=ERROR msg=forged\u{1b}[31m \" a=b";
     let mut client = guard.connect();
@@ -128,16 +128,40 @@ fn no_secret_is_ever_logged() {
     guard
         .connect()
         .request(get("/", &format!("Authorization: {}\r\n", basic("scraper", PASSWORD))));
-    let http2 = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let authorization = basic("scraper", WRONG);
-    Http2::begin(http2).get("/metrics", &[("authorization", &authorization)]);
+    Http2::connect(guard.port()).get_as(("scraper", WRONG), "/metrics");
 
     for (count, broken) in [
-        format!("{TLS}basic_auth_users:\n  scraper: canary-plain\n"),
-        format!("{TLS}basic_auth_users:\n  scraper: {}\n  scraper: {other}\n", &other),
-        format!("{TLS}basic_auth_users:\n  scraper: {}\n", &other[..50]),
+        TLS.to_owned()
+            + &yaml(
+                "
+                basic_auth_users:
+                  scraper: canary-plain
+                ",
+            ),
+        TLS.to_owned()
+            + &yaml(&format!(
+                "
+                basic_auth_users:
+                  scraper: {}
+                  scraper: {other}
+                ",
+                &other
+            )),
+        TLS.to_owned()
+            + &yaml(&format!(
+                "
+                basic_auth_users:
+                  scraper: {}
+                ",
+                &other[..50]
+            )),
         format!("{TLS}basic_auth_users: {other}\n"),
-        format!("{TLS}  key: {other}\n  nonsense: canary-value\n"),
+        tls_with(&format!(
+            "
+            key: {other}
+            nonsense: canary-value
+            "
+        )),
         format!("{TLS}basic_auth_users: [canary-list, {other}"),
         "canary-text".to_owned(),
     ]

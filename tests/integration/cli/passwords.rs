@@ -20,7 +20,7 @@ fn hash(args: &[&str], input: &[u8]) -> String {
 }
 
 #[test]
-fn hashes_a_line_of_stdin() {
+fn the_first_line_of_stdin_is_hashed() {
     for input in [&b"open sesame\n"[..], b"open sesame", b"open sesame\r\n", b"open sesame\nmore\n"]
     {
         let hash = hash(&["--cost=4"], input);
@@ -87,7 +87,7 @@ fn a_terminal_is_asked_twice_without_echo() {
 }
 
 #[test]
-fn the_hash_lets_in() {
+fn a_hash_that_was_made_admits_its_password() {
     let hash = hash(&["--cost=4"], b"open sesame\n");
     let guard = GuardBuilder::new().config(users(&[("a", &hash)])).start();
     assert_eq!(guard.connect().get_as(("a", "open sesame"), "/metrics").status, 200);

@@ -28,8 +28,15 @@ fn a_configuration_that_cannot_be_read_stops_the_start() {
 
 #[test]
 fn a_bad_configuration_stops_the_start_and_names_every_problem() {
-    let config = "tls_server_config:\n  min_version: TLS14\n  nonsense: 1\n\
-                  basic_auth_users:\n  a: plain\n";
+    let config = yaml(
+        "
+        tls_server_config:
+          min_version: TLS14
+          nonsense: 1
+        basic_auth_users:
+          a: plain
+        ",
+    );
     let failed = GuardBuilder::new().config(config).fail_to_start().expect_code(1);
     for place in ["web.yml:2: error:", "web.yml:3: error:", "web.yml:5: error:"] {
         assert!(failed.stderr.contains(place), "{place}: {failed}");
@@ -68,7 +75,7 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn help_and_version() {
+fn help_names_every_flag_and_version_the_version() {
     let dir = tempfile::tempdir().unwrap();
     let help = run(dir.path(), &["--help"]).expect_code(0);
     for name in [
@@ -117,7 +124,7 @@ fn every_flag_has_an_environment_variable() {
     ]);
     let web = process.wait_stderr("the web listener", 1, |line| line.contains("\"web\""));
     let line: serde_json::Value = serde_json::from_str(&web).expect("JSON");
-    let port = line["address"].as_str().and_then(|a| a.rsplit(':').next()?.parse().ok()).unwrap();
+    let port = wire::port(line["address"].as_str().expect("an address"));
     assert_eq!(Client::plain(port).get_as(SCRAPER, "/metrics").text(), PAGE);
 }
 
@@ -146,7 +153,7 @@ fn an_address_that_is_taken_stops_the_start() {
 }
 
 #[test]
-fn a_port_without_a_host_is_dual_stack() {
+fn a_port_without_a_host_listens_on_ipv4_and_ipv6() {
     let guard = GuardBuilder::new().config("").listen(":0").start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     if let Ok(stream) = std::net::TcpStream::connect(("::1", guard.port())) {
@@ -161,7 +168,7 @@ fn a_port_without_a_host_is_dual_stack() {
 
 /// What an operator's service manager sees: nothing on stdout, everything on stderr.
 #[test]
-fn logs_go_to_stderr() {
+fn logs_go_to_stderr_and_nothing_to_stdout() {
     let mut guard = GuardBuilder::new().config("").start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     guard.signal(libc::SIGTERM);
@@ -171,12 +178,12 @@ fn logs_go_to_stderr() {
 
 /// The upstream's name is looked up when it is needed.
 #[test]
-fn a_host_name_as_upstream() {
+fn a_host_name_of_an_upstream_is_resolved() {
     let exporter = Exporter::new();
-    let port = exporter.to_string().rsplit(':').next().unwrap().to_owned();
+    let port = wire::port(exporter.address()).to_string();
     let upstream = format!("http://localhost:{port}");
     let guard = GuardBuilder::new().config("").upstream(upstream).start();
-    // localhost may be ::1 first, where nobody listens.
+    // localhost may be ::1 first, where no exporter listens.
     assert_eq!(guard.connect().get("/metrics").text(), PAGE);
     let guard = GuardBuilder::new().config("").upstream("http://name.invalid:9100").start();
     assert_eq!(guard.connect().get("/metrics").status, 502);

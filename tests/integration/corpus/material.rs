@@ -2,14 +2,8 @@
 
 use std::path::Path;
 
-use crate::support::guard::write as write_file;
+use crate::support::guard::{write as write_file, write_pair};
 use crate::support::{Authority, KeyKind, Leaf};
-
-fn write_pair(directory: &Path, name: &str, leaf: &Leaf) {
-    let identity = leaf.self_signed();
-    write_file(&directory.join(format!("{name}.crt")), identity.chain_pem());
-    write_file(&directory.join(format!("{name}.key")), identity.key_pem());
-}
 
 pub fn write(directory: &Path) {
     for (name, leaf) in [
@@ -22,7 +16,7 @@ pub fn write(directory: &Path) {
         ("nosan", Leaf::server().sans(&[])),
         ("other", Leaf::server()),
     ] {
-        write_pair(directory, name, &leaf);
+        write_pair(directory, name, &leaf.self_signed());
     }
     for (name, key) in [("sec1", KeyKind::Ecdsa), ("pkcs1", KeyKind::Rsa)] {
         let identity = Leaf::server().key(key).self_signed();
@@ -33,8 +27,7 @@ pub fn write(directory: &Path) {
     write_file(&directory.join("ca.crt"), ca.pem());
     let middle = ca.intermediate("middle");
     let chained = middle.issue(&Leaf::server());
-    write_file(&directory.join("chain.crt"), chained.chain_pem());
-    write_file(&directory.join("chain.key"), chained.key_pem());
+    write_pair(directory, "chain", &chained);
     write_file(&directory.join("empty.pem"), "");
     write_file(
         &directory.join("garbage.pem"),

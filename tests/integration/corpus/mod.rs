@@ -115,7 +115,7 @@ fn check(file: &Path, more: &[&str]) -> Finished {
 }
 
 #[test]
-fn the_table_is_large_and_its_names_are_unique() {
+fn there_are_a_hundred_rows_with_unique_names() {
     let rows = table();
     let names: std::collections::HashSet<_> = rows.iter().map(|row| row.name).collect();
     assert!(rows.len() >= 100, "{}", rows.len());
@@ -123,7 +123,7 @@ fn the_table_is_large_and_its_names_are_unique() {
 }
 
 #[test]
-fn check_says_what_the_table_says() {
+fn check_gives_the_verdict_of_each_row() {
     for_each_row(|row, file| {
         let finished = check(file, &[]);
         let (code, output) = (finished.code, finished.stdout.as_str());

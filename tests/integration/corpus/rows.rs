@@ -1,6 +1,7 @@
 //! YAML itself, `http_server_config`, `basic_auth_users` and `rate_limit`.
 
 use super::{Row, bad, good, warns};
+use crate::support::{indented, yaml};
 
 /// Of the password "example".
 pub const HASH: &str = "$2b$10$9Fc4jSoBxdWS0J0qV5HLfukIUwW9CKiPH..3DwPrMKM6.3TkNeGD2";
@@ -10,27 +11,56 @@ pub const TLS: &str = "tls_server_config: {cert_file: ec.crt, key_file: ec.key}\
 const NO_RATE_LIMIT: &str = "toolkit 0.8 has no rate_limit";
 
 pub fn rows() -> Vec<Row> {
-    [yaml(), http(), users(), rate_limit()].into_iter().flatten().collect()
+    [syntax(), http(), users(), rate_limit()].into_iter().flatten().collect()
 }
 
-fn yaml() -> Vec<Row> {
+fn syntax() -> Vec<Row> {
     vec![
         good("an empty file", ""),
-        good("comments alone", "# nothing\n# more\n"),
+        good(
+            "comments alone",
+            yaml(
+                "
+                # nothing
+                # more
+                ",
+            ),
+        ),
         good("a document start alone", "---\n"),
         good("null", "null\n"),
         good("a tilde", "~\n"),
         good(
             "null sections",
-            "tls_server_config:\nhttp_server_config: ~\nbasic_auth_users: null\n",
+            yaml(
+                "
+                tls_server_config:
+                http_server_config: ~
+                basic_auth_users: null
+                ",
+            ),
         ),
         good(
             "empty sections",
-            "tls_server_config: {}\nhttp_server_config: {}\nbasic_auth_users: {}\n",
+            yaml(
+                "
+                tls_server_config: {}
+                http_server_config: {}
+                basic_auth_users: {}
+                ",
+            ),
         ),
         good("a byte-order mark", format!("\u{feff}{TLS}")),
         good("CRLF line ends", "http_server_config:\r\n  http2: false\r\n"),
-        good("a second document does not count", format!("{TLS}---\nnonsense: [\n")),
+        good(
+            "a second document does not count",
+            TLS.to_owned()
+                + &yaml(
+                    "
+                    ---
+                    nonsense: [
+                    ",
+                ),
+        ),
         good("flow style", "{http_server_config: {http2: false}}\n"),
         good("JSON", "{\"http_server_config\": {\"http2\": false}}\n"),
         good(
@@ -38,10 +68,29 @@ fn yaml() -> Vec<Row> {
             format!("{TLS}basic_auth_users: {{a: &h '{HASH}', b: *h}}\n"),
         ),
         good("a document end", format!("{TLS}...\n")),
-        good("a YAML directive", "%YAML 1.1\n---\nhttp_server_config: {http2: off}\n"),
+        good(
+            "a YAML directive",
+            yaml(
+                "
+                %YAML 1.1
+                ---
+                http_server_config: {http2: off}
+                ",
+            ),
+        ),
         bad("not YAML", 2, "", "{\n"),
         bad("a tab for indentation", 2, "", "http_server_config:\n\thttp2: true\n"),
-        bad("a list at the top", 1, "expected a mapping", "- a\n- b\n"),
+        bad(
+            "a list at the top",
+            1,
+            "expected a mapping",
+            yaml(
+                "
+                - a
+                - b
+                ",
+            ),
+        ),
         bad("a scalar at the top", 1, "expected a mapping", "nonsense\n"),
         bad("an unknown section", 1, "unknown key \"nonsense\"", "nonsense: 1\n"),
         bad("a section in another case", 1, "unknown key", "TLS_server_config: {}\n"),
@@ -49,9 +98,24 @@ fn yaml() -> Vec<Row> {
             "a duplicate section",
             2,
             "duplicate key",
-            "http_server_config: {}\nhttp_server_config: {}\n",
+            yaml(
+                "
+                http_server_config: {}
+                http_server_config: {}
+                ",
+            ),
         ),
-        bad("a section that is a list", 2, "expected a mapping", "tls_server_config:\n  - a\n"),
+        bad(
+            "a section that is a list",
+            2,
+            "expected a mapping",
+            yaml(
+                "
+                tls_server_config:
+                  - a
+                ",
+            ),
+        ),
         bad(
             "a section that is a string",
             1,
@@ -64,8 +128,23 @@ fn yaml() -> Vec<Row> {
 }
 
 fn http() -> Vec<Row> {
-    let header = |line: &str| format!("http_server_config:\n  headers:\n    {line}\n");
-    let http2 = |value: &str| format!("http_server_config:\n  http2: {value}\n");
+    let header = |line: &str| {
+        yaml(&format!(
+            "
+            http_server_config:
+              headers:
+                {line}
+            "
+        ))
+    };
+    let http2 = |value: &str| {
+        yaml(&format!(
+            "
+            http_server_config:
+              http2: {value}
+            "
+        ))
+    };
     vec![
         good("http2 off", http2("false")),
         good("http2 in YAML 1.1: no", http2("no")),
@@ -82,13 +161,24 @@ fn http() -> Vec<Row> {
             "an unknown key for http",
             2,
             "unknown key \"http3\"",
-            "http_server_config:\n  http3: true\n",
+            yaml(
+                "
+                http_server_config:
+                  http3: true
+                ",
+            ),
         ),
         bad(
             "http2 twice",
             3,
             "duplicate key",
-            "http_server_config:\n  http2: true\n  http2: true\n",
+            yaml(
+                "
+                http_server_config:
+                  http2: true
+                  http2: true
+                ",
+            ),
         ),
         good("frame options deny", header("X-Frame-Options: deny")),
         good("frame options sameorigin", header("X-Frame-Options: sameorigin")),
@@ -99,8 +189,24 @@ fn http() -> Vec<Row> {
         ),
         good("content security policy", header("Content-Security-Policy: \"default-src 'self'\"")),
         good("XSS protection as a number", header("X-XSS-Protection: 0")),
-        good("no headers", "http_server_config:\n  headers: {}\n"),
-        good("null headers", "http_server_config:\n  headers:\n"),
+        good(
+            "no headers",
+            yaml(
+                "
+                http_server_config:
+                  headers: {}
+                ",
+            ),
+        ),
+        good(
+            "null headers",
+            yaml(
+                "
+                http_server_config:
+                  headers:
+                ",
+            ),
+        ),
         bad(
             "frame options in another case",
             3,
@@ -121,13 +227,23 @@ fn http() -> Vec<Row> {
             "cannot be configured",
             header("x-frame-options: deny"),
         ),
-        bad("headers as a list", 2, "expected a mapping", "http_server_config:\n  headers: [a]\n"),
+        bad(
+            "headers as a list",
+            2,
+            "expected a mapping",
+            yaml(
+                "
+                http_server_config:
+                  headers: [a]
+                ",
+            ),
+        ),
         bad("a header with a list", 3, "expected a string", header("X-XSS-Protection: [a]")),
     ]
 }
 
 fn users() -> Vec<Row> {
-    let user = |line: &str| format!("{TLS}basic_auth_users:\n  {line}\n");
+    let user = |line: &str| format!("{TLS}basic_auth_users:\n") + &indented(2, line);
     let with = |version: &str, rest: &str| user(&format!("a: {version}{rest}"));
     let rest = &HASH[3..];
     vec![
@@ -143,7 +259,16 @@ fn users() -> Vec<Row> {
         good("a user with an empty name", user(&format!("'': {HASH}"))),
         good("a user with spaces and colons", user(&format!("'a b:c': {HASH}"))),
         good("a user in another script", user(&format!("Zoë: {HASH}"))),
-        warns("users without TLS", "without TLS", format!("basic_auth_users:\n  a: {HASH}\n")),
+        warns(
+            "users without TLS",
+            "without TLS",
+            yaml(&format!(
+                "
+                basic_auth_users:
+                  a: {HASH}
+                "
+            )),
+        ),
         warns("cost 4", "cost 4 is weak", user(&format!("a: $2b$04{}", &HASH[6..]))),
         warns("cost 31", "cost 31 is very high", user(&format!("a: $2b$31{}", &HASH[6..]))),
         bad("cost 3", 3, "cost is not 04 to 31", user(&format!("a: $2b$03{}", &HASH[6..]))),
@@ -178,20 +303,40 @@ fn users() -> Vec<Row> {
             "a user twice",
             4,
             "duplicate key",
-            format!("{TLS}basic_auth_users:\n  a: {HASH}\n  a: {HASH}\n"),
+            TLS.to_owned()
+                + &yaml(&format!(
+                    "
+                    basic_auth_users:
+                      a: {HASH}
+                      a: {HASH}
+                    "
+                )),
         ),
         bad(
             "the second of two users is broken",
             4,
             "basic_auth_users.b",
-            format!("{TLS}basic_auth_users:\n  a: {HASH}\n  b: x\n"),
+            TLS.to_owned()
+                + &yaml(&format!(
+                    "
+                    basic_auth_users:
+                      a: {HASH}
+                      b: x
+                    "
+                )),
         ),
     ]
 }
 
 fn rate_limit() -> Vec<Row> {
     let limit = |interval: &str, burst: &str| {
-        format!("rate_limit:\n  interval: {interval}\n  burst: {burst}\n")
+        yaml(&format!(
+            "
+            rate_limit:
+              interval: {interval}
+              burst: {burst}
+            "
+        ))
     };
     let mut rows = vec![
         good("a rate limit", limit("1s", "5")),
@@ -207,7 +352,17 @@ fn rate_limit() -> Vec<Row> {
         bad("an interval in days", 2, "expected a duration", limit("1d", "1")),
         bad("a burst in words", 3, "expected a whole number", limit("1s", "five")),
         bad("a quoted burst", 3, "expected a whole number", limit("1s", "'5'")),
-        bad("an unknown key for the rate limit", 2, "unknown key", "rate_limit:\n  rate: 5\n"),
+        bad(
+            "an unknown key for the rate limit",
+            2,
+            "unknown key",
+            yaml(
+                "
+                rate_limit:
+                  rate: 5
+                ",
+            ),
+        ),
     ];
     for row in &mut rows {
         if row.verdict.accepts() {

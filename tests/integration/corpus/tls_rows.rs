@@ -1,6 +1,7 @@
 //! `tls_server_config`.
 
 use super::{Row, bad, good, warns};
+use crate::support::indented;
 
 const NO_INLINE: &str = "toolkit 0.8 has no inline material";
 const NO_SANS: &str = "toolkit 0.8 has no client_allowed_sans";
@@ -11,16 +12,22 @@ pub fn rows() -> Vec<Row> {
     [material(), client(), policy()].into_iter().flatten().collect()
 }
 
-fn tls(lines: &str) -> String {
-    format!("tls_server_config:\n  {}\n", lines.replace('\n', "\n  "))
+/// The section with these keys.
+fn tls(keys: &str) -> String {
+    "tls_server_config:\n".to_owned() + &indented(2, keys)
+}
+
+fn files(cert: &str, key: &str) -> String {
+    tls(&[format!("cert_file: {cert}\n"), format!("key_file: {key}\n")].concat())
 }
 
 fn pair(name: &str) -> String {
-    tls(&format!("cert_file: {name}.crt\nkey_file: {name}.key"))
+    files(&format!("{name}.crt"), &format!("{name}.key"))
 }
 
-fn with(line: &str) -> String {
-    tls(&format!("cert_file: ec.crt\nkey_file: ec.key\n{line}"))
+/// The section with a certificate and, from its fourth line on, these keys.
+fn with(keys: &str) -> String {
+    pair("ec") + &indented(2, keys)
 }
 
 fn material() -> Vec<Row> {
@@ -31,82 +38,28 @@ fn material() -> Vec<Row> {
         good("ECDSA, SEC1", pair("sec1")),
         good("RSA, PKCS#1", pair("pkcs1")),
         good("a chain", pair("chain")),
-        good(
-            "a path with dots",
-            tls("cert_file: ./ec.crt\nkey_file: ../$(basename $PWD)/../ec.key")
-                .replace("../$(basename $PWD)/../ec.key", "./ec.key"),
-        ),
+        good("a path with dots", files("./ec.crt", "./ec.key")),
         warns("an expired certificate", "expired on", pair("expired")),
         warns("a certificate about to expire", "expires soon", pair("soon")),
         warns("a certificate from the future", "not valid before", pair("future")),
         warns("a certificate without names", "no subject alternative name", pair("nosan")),
-        bad(
-            "a key of another certificate",
-            3,
-            "does not belong",
-            tls("cert_file: ec.crt\nkey_file: other.key"),
-        ),
-        bad(
-            "a key of another kind",
-            3,
-            "does not belong",
-            tls("cert_file: ec.crt\nkey_file: rsa.key"),
-        ),
-        bad(
-            "no certificate file",
-            2,
-            "cannot read",
-            tls("cert_file: nowhere.crt\nkey_file: ec.key"),
-        ),
-        bad("no key file", 3, "cannot read", tls("cert_file: ec.crt\nkey_file: nowhere.key")),
+        bad("a key of another certificate", 3, "does not belong", files("ec.crt", "other.key")),
+        bad("a key of another kind", 3, "does not belong", files("ec.crt", "rsa.key")),
+        bad("no certificate file", 2, "cannot read", files("nowhere.crt", "ec.key")),
+        bad("no key file", 3, "cannot read", files("ec.crt", "nowhere.key")),
         bad(
             "a directory for a certificate",
             2,
             "not a regular file",
-            tls("cert_file: directory.pem\nkey_file: ec.key"),
+            files("directory.pem", "ec.key"),
         ),
-        bad(
-            "an empty certificate file",
-            2,
-            "no PEM certificate",
-            tls("cert_file: empty.pem\nkey_file: ec.key"),
-        ),
-        bad(
-            "a garbled certificate",
-            2,
-            "cannot be parsed",
-            tls("cert_file: garbage.pem\nkey_file: ec.key"),
-        ),
-        bad(
-            "text for a certificate",
-            2,
-            "no PEM certificate",
-            tls("cert_file: text.pem\nkey_file: ec.key"),
-        ),
-        bad(
-            "text for a key",
-            3,
-            "no PEM private key",
-            tls("cert_file: ec.crt\nkey_file: text.pem"),
-        ),
-        bad(
-            "a key for a certificate",
-            2,
-            "no PEM certificate",
-            tls("cert_file: ec.key\nkey_file: ec.key"),
-        ),
-        bad(
-            "a certificate for a key",
-            3,
-            "no PEM private key",
-            tls("cert_file: ec.crt\nkey_file: ec.crt"),
-        ),
-        bad(
-            "an encrypted key",
-            3,
-            "the key is encrypted",
-            tls("cert_file: ec.crt\nkey_file: encrypted.key"),
-        ),
+        bad("an empty certificate file", 2, "no PEM certificate", files("empty.pem", "ec.key")),
+        bad("a garbled certificate", 2, "cannot be parsed", files("garbage.pem", "ec.key")),
+        bad("text for a certificate", 2, "no PEM certificate", files("text.pem", "ec.key")),
+        bad("text for a key", 3, "no PEM private key", files("ec.crt", "text.pem")),
+        bad("a key for a certificate", 2, "no PEM certificate", files("ec.key", "ec.key")),
+        bad("a certificate for a key", 3, "no PEM private key", files("ec.crt", "ec.crt")),
+        bad("an encrypted key", 3, "the key is encrypted", files("ec.crt", "encrypted.key")),
         bad("a certificate without a key", 2, "key_file: missing", tls("cert_file: ec.crt")),
         bad("a key without a certificate", 2, "cert_file: missing", tls("key_file: ec.key")),
         bad("a policy alone", 2, "cert_file: missing", tls("client_auth_type: RequestClientCert")),
@@ -116,29 +69,34 @@ fn material() -> Vec<Row> {
             "cert_file: missing",
             tls("client_auth_type: NoClientCert"),
         ),
-        good("an empty file name is none", tls("cert_file: ''\nkey_file: ''")),
+        good("an empty file name is none", files("''", "''")),
         good("versions alone do not turn TLS on", tls("min_version: TLS13")),
         good("suites alone do not turn TLS on", tls("cipher_suites: [TLS_AES_128_GCM_SHA256]")),
-        bad(
-            "a list of certificates",
-            2,
-            "expected a string",
-            tls("cert_file: [ec.crt]\nkey_file: ec.key"),
-        ),
+        bad("a list of certificates", 2, "expected a string", files("[ec.crt]", "ec.key")),
         bad("an unknown key for TLS", 4, "unknown key \"ca_file\"", with("ca_file: ca.crt")),
         bad("cert_file twice", 4, "duplicate key", with("cert_file: ec.crt")),
         bad(
             "inline text that is no certificate",
             2,
             "no PEM certificate",
-            tls("cert: nonsense\nkey_file: ec.key"),
+            tls("
+                cert: nonsense
+                key_file: ec.key
+                "),
         ),
         good("a file wins over inline text", with("cert: nonsense")).differ(NO_INLINE),
     ]
 }
 
 fn client() -> Vec<Row> {
-    let client = |kind: &str| with(&format!("client_auth_type: {kind}\nclient_ca_file: ca.crt"));
+    let client = |kind: &str| {
+        with(&format!(
+            "
+            client_auth_type: {kind}
+            client_ca_file: ca.crt
+            "
+        ))
+    };
     vec![
         good("request", client("RequestClientCert")),
         good("require any", client("RequireAnyClientCert")),
@@ -147,20 +105,103 @@ fn client() -> Vec<Row> {
         good("require and verify", client("RequireAndVerifyClientCert")),
         good("no client certificate", with("client_auth_type: NoClientCert")),
         good("an empty policy", with("client_auth_type: ''")),
-        bad("a policy that does not exist", 4, "expected NoClientCert", with("client_auth_type: Require")),
-        bad("a policy in another case", 4, "expected NoClientCert", with("client_auth_type: requireanyclientcert")),
-        bad("a CA without policy", 4, "without a Client Auth Policy", with("client_ca_file: ca.crt")),
+        bad(
+            "a policy that does not exist",
+            4,
+            "expected NoClientCert",
+            with("client_auth_type: Require"),
+        ),
+        bad(
+            "a policy in another case",
+            4,
+            "expected NoClientCert",
+            with("client_auth_type: requireanyclientcert"),
+        ),
+        bad(
+            "a CA without policy",
+            4,
+            "without a Client Auth Policy",
+            with("client_ca_file: ca.crt"),
+        ),
         bad("a CA with NoClientCert", 5, "without a Client Auth Policy", client("NoClientCert")),
-        bad("no CA file", 5, "cannot read", with("client_auth_type: RequireAndVerifyClientCert\nclient_ca_file: nowhere.crt")),
-        warns("verification without CA", "system's public CAs", with("client_auth_type: RequireAndVerifyClientCert")),
-        warns("a CA that is none", "none of the certificates is a CA", with("client_auth_type: RequireAndVerifyClientCert\nclient_ca_file: ec.crt")),
-        bad("an empty CA file", 5, "no PEM certificate", with("client_auth_type: RequireAndVerifyClientCert\nclient_ca_file: empty.pem"))
-            .differ("toolkit 0.8 takes a CA file without certificates and then refuses every client"),
-        good("allowed names", with("client_auth_type: RequireAndVerifyClientCert\nclient_ca_file: ca.crt\nclient_allowed_sans: [a.example.com, 10.0.0.1]"))
-            .differ(NO_SANS),
-        warns("allowed names of optional certificates", "a client without a certificate passes", with("client_auth_type: VerifyClientCertIfGiven\nclient_ca_file: ca.crt\nclient_allowed_sans: [a]")).differ(NO_SANS),
-        warns("allowed names of unsigned certificates", "can hold any name", with("client_auth_type: RequireAnyClientCert\nclient_allowed_sans: [a]")).differ(NO_SANS),
-        warns("allowed names without policy", "no certificate is asked for", with("client_allowed_sans: [a]")).differ(NO_SANS),
+        bad(
+            "no CA file",
+            5,
+            "cannot read",
+            with(
+                "
+                client_auth_type: RequireAndVerifyClientCert
+                client_ca_file: nowhere.crt
+                ",
+            ),
+        ),
+        warns(
+            "verification without CA",
+            "system's public CAs",
+            with("client_auth_type: RequireAndVerifyClientCert"),
+        ),
+        warns(
+            "a CA that is none",
+            "none of the certificates is a CA",
+            with(
+                "
+                client_auth_type: RequireAndVerifyClientCert
+                client_ca_file: ec.crt
+                ",
+            ),
+        ),
+        bad(
+            "an empty CA file",
+            5,
+            "no PEM certificate",
+            with(
+                "
+                client_auth_type: RequireAndVerifyClientCert
+                client_ca_file: empty.pem
+                ",
+            ),
+        )
+        .differ("toolkit 0.8 takes a CA file without certificates and then refuses every client"),
+        good(
+            "allowed names",
+            with(
+                "
+                client_auth_type: RequireAndVerifyClientCert
+                client_ca_file: ca.crt
+                client_allowed_sans: [a.example.com, 10.0.0.1]
+                ",
+            ),
+        )
+        .differ(NO_SANS),
+        warns(
+            "allowed names of optional certificates",
+            "a client without a certificate passes",
+            with(
+                "
+                client_auth_type: VerifyClientCertIfGiven
+                client_ca_file: ca.crt
+                client_allowed_sans: [a]
+                ",
+            ),
+        )
+        .differ(NO_SANS),
+        warns(
+            "allowed names of unsigned certificates",
+            "can hold any name",
+            with(
+                "
+                client_auth_type: RequireAnyClientCert
+                client_allowed_sans: [a]
+                ",
+            ),
+        )
+        .differ(NO_SANS),
+        warns(
+            "allowed names without policy",
+            "no certificate is asked for",
+            with("client_allowed_sans: [a]"),
+        )
+        .differ(NO_SANS),
     ]
 }
 
@@ -170,21 +211,35 @@ fn policy() -> Vec<Row> {
         good("TLS 1.2 at most", with("max_version: TLS12")),
         warns("TLS 1.0 at least", "deprecated", with("min_version: TLS10")),
         warns("TLS 1.1 at least", "deprecated", with("min_version: TLS11")),
-        warns("min above max", "no handshake can succeed", with("min_version: TLS13\nmax_version: TLS12")),
+        warns("min above max", "no handshake can succeed", with("
+            min_version: TLS13
+            max_version: TLS12
+            ")),
         bad("a version that does not exist", 4, "expected TLS10", with("min_version: TLS14")),
         bad("a version in another spelling", 4, "expected TLS10", with("max_version: '1.2'")),
         bad("a version as a number", 4, "expected TLS10", with("min_version: 1.2")),
         good("a suite", with("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]")),
-        good("suites of TLS 1.2 and 1.3", with("cipher_suites:\n- TLS_AES_128_GCM_SHA256\n- TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")),
+        good("suites of TLS 1.2 and 1.3", with("
+            cipher_suites:
+            - TLS_AES_128_GCM_SHA256
+            - TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+            ")),
         good("an empty list of suites", with("cipher_suites: []")),
-        good("CBC suites without HTTP/2", format!("{}http_server_config: {{http2: false}}\n", with("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA]"))),
-        good("no mandatory suite, but TLS 1.3 alone", with("min_version: TLS13\ncipher_suites: [TLS_AES_256_GCM_SHA384]")),
+        good("CBC suites without HTTP/2", with("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA]") + "http_server_config: {http2: false}\n"),
+        good("no mandatory suite, but TLS 1.3 alone", with("
+            min_version: TLS13
+            cipher_suites: [TLS_AES_256_GCM_SHA384]
+            ")),
         warns("suites for another kind of key", "none works", with("cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]")),
         bad("HTTP/2 without its mandatory suite", 4, "HTTP/2 needs", with("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"))
             .only_exporter(NOT_AT_CHECK),
         bad("an OpenSSL name for a suite", 4, "tls.CipherSuites", with("cipher_suites: [ECDHE-ECDSA-AES128-GCM-SHA256]")),
         bad("an RC4 suite", 4, "tls.CipherSuites", with("cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]")),
-        bad("the second of two suites is unknown", 6, "tls.CipherSuites", with("cipher_suites:\n- TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\n- TLS_NONSENSE")),
+        bad("the second of two suites is unknown", 6, "tls.CipherSuites", with("
+            cipher_suites:
+            - TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+            - TLS_NONSENSE
+            ")),
         bad("a suite with RSA key exchange", 4, "tls.CipherSuites", with("cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"))
             .differ(RSA_KEY_EXCHANGE),
         good("client's preference", with("prefer_server_cipher_suites: false")),

@@ -6,21 +6,20 @@ use crate::support::*;
 /// With TLS and one user.
 fn guarded(exporter: &Exporter) -> (Guard, ServerTls) {
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(exporter);
-    (guard.file("ca.crt", tls.ca.pem()).start(), tls)
+    let guard = GuardBuilder::new().guarded(&tls).upstream(exporter);
+    (guard.start(), tls)
 }
 
 fn curl(guard: &Guard) -> Curl {
-    Curl::new().cacert(&guard.path("ca.crt")).user(SCRAPER)
+    guard.curl().user(SCRAPER)
 }
 
 fn url(guard: &Guard) -> String {
-    format!("https://127.0.0.1:{}/metrics", guard.port())
+    guard.url("/metrics")
 }
 
 #[test]
-fn serves_http1_and_http2() {
+fn a_page_comes_over_http1_and_http2() {
     let exporter = Exporter::new();
     let (guard, _tls) = guarded(&exporter);
     for (flag, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
@@ -37,7 +36,7 @@ fn serves_http1_and_http2() {
 }
 
 #[test]
-fn serves_plain_http1_when_tls_is_off() {
+fn a_page_comes_over_plain_http1_when_tls_is_off() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(scraper()).upstream(&exporter).start();
     let response = guard.connect().get_as(SCRAPER, "/metrics?collect[]=cpu&x=%20");
@@ -54,8 +53,8 @@ fn an_empty_configuration_is_a_plain_proxy() {
 
 /// Prometheus asks for gzip, and node_exporter gives it.
 #[test]
-fn the_exporters_encoding_is_untouched_byte_for_byte() {
-    // No gzip at all: whoever looks inside chokes on it.
+fn an_encoded_body_passes_byte_for_byte() {
+    // No gzip at all: decoding it would fail.
     let body: Vec<u8> = (0..=255).cycle().take(70_000).collect();
     let exporter = Exporter::answering(ok("Content-Encoding: gzip\r\nVary: x\r\n", &body));
     let (guard, tls) = guarded(&exporter);
@@ -83,15 +82,10 @@ fn a_page_without_encoding_is_not_compressed() {
 }
 
 #[test]
-fn the_real_node_exporter_comes_through() {
+fn pages_of_the_real_node_exporter_pass() {
     let exporter = real::NodeExporter::new();
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new()
-        .config(format!("{TLS}{}", scraper()))
-        .tls(&tls)
-        .file("ca.crt", tls.ca.pem())
-        .upstream(exporter.url())
-        .start();
+    let guard = GuardBuilder::new().guarded(&tls).upstream(exporter.url()).start();
     for flag in ["--http1.1", "--http2"] {
         let plain = curl(&guard).arg(flag).fetch(&url(&guard)).response;
         assert_eq!(plain.status, 200);
@@ -114,9 +108,8 @@ fn connections_to_the_exporter_are_used_again() {
         }
     }
     let mut http2 = Http2::begin(client.alpn(tls::H2_AND_HTTP1).connect(guard.port()));
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
     for _ in 0..3 {
-        assert!(http2.get("/metrics", &[("authorization", &authorization)]).ok);
+        assert!(http2.get_as(SCRAPER, "/metrics").ok);
     }
     assert_eq!(exporter.requests().len(), 9);
     // An HTTP/2 answer may be out just before its connection is back in the pool.
@@ -137,7 +130,7 @@ fn an_exporter_that_was_restarted_costs_no_request() {
 }
 
 #[test]
-fn an_exporter_that_closes_after_each_answer_is_fine() {
+fn an_exporter_that_closes_after_each_answer_is_served() {
     let exporter = Exporter::scripted(|_, out| {
         out.write_all(&ok("Connection: close\r\n", PAGE))?;
         Ok(Next::Close)
@@ -149,7 +142,7 @@ fn an_exporter_that_closes_after_each_answer_is_fine() {
         assert_eq!((response.status, response.text().as_str()), (200, PAGE));
         assert!(
             !response.values("connection").contains(&"close"),
-            "the exporter's connection is no business of the scraper's"
+            "the end of the exporter's connection does not concern the scraper"
         );
     }
     assert_eq!(exporter.connections(), 3);
@@ -169,7 +162,7 @@ fn the_exporter_may_be_on_a_unix_socket() {
 }
 
 #[test]
-fn the_exporters_own_errors_pass() {
+fn errors_of_the_exporter_pass_unchanged() {
     let exporter = Exporter::answering(
         "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\nRetry-After: 7\r\n\r\nbusy\n",
     );
@@ -180,7 +173,7 @@ fn the_exporters_own_errors_pass() {
 }
 
 #[test]
-fn listens_on_several_addresses_and_on_a_unix_socket() {
+fn a_guard_listens_on_several_addresses_and_on_a_unix_socket() {
     let exporter = Exporter::new();
     let builder = GuardBuilder::new().config(scraper()).upstream(&exporter);
     let socket = builder.path("guard.sock");

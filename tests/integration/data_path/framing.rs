@@ -12,9 +12,9 @@ fn in_front_of(exporter: &Exporter) -> Guard {
 /// A guard with TLS for HTTP/2 in front of `exporter`, and the URL.
 fn with_tls(exporter: &Exporter) -> (Guard, String) {
     let tls = ServerTls::new();
-    let builder = GuardBuilder::new().config(TLS).tls(&tls).file("ca.crt", tls.ca.pem());
+    let builder = GuardBuilder::new().config(TLS).tls(&tls);
     let guard = builder.upstream(exporter).start();
-    let url = format!("https://127.0.0.1:{}/metrics", guard.port());
+    let url = guard.url("/metrics");
     (guard, url)
 }
 
@@ -24,8 +24,7 @@ fn with_tls(exporter: &Exporter) -> (Guard, String) {
 fn empty_frames_of_http2_end_nothing() {
     let exporter = Exporter::new();
     let (guard, _) = with_tls(&exporter);
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let mut client = Http2::begin(client);
+    let mut client = Http2::connect(guard.port());
     for pieces in [&[&b""[..], b""][..], &[b"", b"abc", b"", b"de", b""], &[b"", b"", b"", b"x"]] {
         assert!(client.get_with_body("/metrics", &[], pieces).ok);
         let asked = exporter.requests().pop().expect("a request");
@@ -52,7 +51,7 @@ fn head_has_a_length_and_no_body() {
     assert_eq!(exporter.connections(), 1, "the exporter's connection is used again");
 
     let (guard, url) = with_tls(&exporter);
-    let curl = Curl::new().arg("--http2").cacert(&guard.path("ca.crt")).arg("--head");
+    let curl = guard.curl().arg("--http2").arg("--head");
     let fetched = curl.fetch(&url);
     assert_eq!((fetched.response.status, fetched.http_version.as_str()), (200, "2"));
     assert_eq!(fetched.response.header("content-length"), Some("1234"));
@@ -78,7 +77,7 @@ fn responses_without_a_body_leave_the_connection_usable() {
         assert_eq!(exporter.requests()[0].values("if-none-match"), ["\"a\""]);
         assert_eq!(exporter.connections(), 1);
         let (guard, url) = with_tls(&exporter);
-        let fetched = Curl::new().arg("--http2").cacert(&guard.path("ca.crt")).fetch(&url);
+        let fetched = guard.curl().arg("--http2").fetch(&url);
         assert_eq!((fetched.response.status, fetched.http_version.as_str()), (status, "2"));
         assert_eq!(fetched.response.text(), "");
     }
@@ -98,7 +97,7 @@ fn a_client_that_expects_100_continue_gets_it_and_its_answer() {
              Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
         )
     };
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     let interim = client.request(post(&authorization));
     assert_eq!(interim.status, 100);
     let response = client.request("hello");
@@ -136,7 +135,7 @@ fn request_bodies_pass_with_a_length_and_chunked() {
     }
 
     let (guard, url) = with_tls(&exporter);
-    let curl = Curl::new().arg("--http2").cacert(&guard.path("ca.crt"));
+    let curl = guard.curl().arg("--http2");
     let fetched = curl.arg("--data-binary").arg("hello h2").fetch(&url);
     assert_eq!(fetched.http_version, "2");
     assert_eq!(fetched.response.text(), "hello h2");
@@ -156,7 +155,7 @@ fn chunked_responses_pass() {
         assert_eq!(response.header("content-length"), None);
     }
     let (guard, url) = with_tls(&exporter);
-    let fetched = Curl::new().arg("--http2").cacert(&guard.path("ca.crt")).fetch(&url);
+    let fetched = guard.curl().arg("--http2").fetch(&url);
     assert_eq!(
         (fetched.http_version.as_str(), fetched.response.text().as_str()),
         ("2", "hello world")
@@ -188,10 +187,8 @@ fn an_http_1_0_client_gets_a_page_with_a_length() {
     client.send("GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n");
     assert_eq!(client.head().status, 401);
     let mut client = guard.connect();
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    client.send(format!(
-        "GET /metrics HTTP/1.0\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\r\n"
-    ));
+    let login = authorization(SCRAPER);
+    client.send(format!("GET /metrics HTTP/1.0\r\nHost: localhost\r\n{login}\r\n"));
     let response = client.head();
     assert_eq!(response.header("content-length"), Some(PAGE.len().to_string().as_str()));
     let body = client.try_rest().expect("an HTTP/1.0 connection is closed after the answer");
@@ -210,7 +207,7 @@ fn a_response_that_ends_with_the_exporters_connection_is_complete() {
     let mut client = guard.connect();
     assert_eq!(client.get("/metrics").text(), PAGE);
     let (guard, url) = with_tls(&exporter);
-    let fetched = Curl::new().arg("--http2").cacert(&guard.path("ca.crt")).fetch(&url);
+    let fetched = guard.curl().arg("--http2").fetch(&url);
     assert_eq!(fetched.response.text(), PAGE);
 }
 
@@ -221,7 +218,7 @@ fn pipelined_requests_are_answered_in_order() {
         Ok(Next::KeepAlive)
     });
     let guard = GuardBuilder::new().config(scraper()).upstream(&exporter).start();
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     let mut client = guard.connect();
     client.send([get("/1", &authorization), get("/2", ""), get("/3", &authorization)].concat());
     let answers: Vec<(u16, String)> =
@@ -234,15 +231,17 @@ fn pipelined_requests_are_answered_in_order() {
 /// RFC 9112 section 9.6: a client may close its side once it has asked.
 #[test]
 fn a_client_that_has_closed_its_side_gets_its_answer() {
-    let exporter = Exporter::scripted(|_, out| {
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        out.write_all(&ok("", PAGE))?;
-        Ok(Next::KeepAlive)
-    });
-    let guard = in_front_of(&exporter);
+    let (exporter, release) = Exporter::held("", ok("", PAGE));
+    let guard = GuardBuilder::new().config("").upstream(&exporter).telemetry().start();
     let mut client = guard.connect();
     client.send(get("/metrics", ""));
+    eventually("the exporter is asked", || exporter.requests().len() == 1);
     client.finish_sending();
+    let socket = client.socket();
+    eventually("the guard is told of the end", || procfs::has_end(&socket));
+    // What came to the guard before this is seen to by now.
+    assert_eq!(guard.telemetry().get("/-/healthy").status, 200);
+    release.send(()).unwrap();
     assert_eq!(client.response().text(), PAGE);
 }
 

@@ -1,5 +1,5 @@
 //! What is malformed on the wire gets a clear 4xx or a closed connection, never reaches the
-//! exporter as something else, and costs nobody else anything.
+//! exporter as something else, and does not affect other connections.
 
 use crate::support::*;
 
@@ -37,7 +37,7 @@ const MALFORMED: &[&str] = &[
 #[test]
 fn malformed_requests_get_a_4xx_or_are_closed() {
     let exporter = Exporter::new();
-    let config = "proxy:\n  limits:\n    header_timeout: 2s\n    response_timeout: 2s\n";
+    let config = limits("header_timeout: 2s, response_timeout: 2s");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let mut bystander = guard.connect();
     assert_eq!(bystander.get("/metrics").status, 200);
@@ -61,9 +61,9 @@ fn malformed_requests_get_a_4xx_or_are_closed() {
 /// RFC 9112 section 2.2: empty lines before a request are skipped. A client that sends nothing
 /// else does not stay for ever.
 #[test]
-fn empty_lines_before_a_request_hang_nobody() {
+fn empty_lines_before_a_request_do_not_keep_a_connection_open() {
     let exporter = Exporter::new();
-    let config = "proxy:\n  limits:\n    header_timeout: 1s\n    idle_timeout: 1s\n";
+    let config = limits("header_timeout: 1s, idle_timeout: 1s");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     for lines in 1..5 {
         for end in ["\r\n", "\n"] {
@@ -84,10 +84,10 @@ fn empty_lines_before_a_request_hang_nobody() {
     assert_eq!(client.head().status, 400);
 }
 
-/// The lines of a head may end in LF alone (RFC 9112 section 2.2); whoever takes that must take it
-/// throughout.
+/// The lines of a head may end in LF alone (RFC 9112 section 2.2); a parser that takes that must
+/// take it throughout.
 #[test]
-fn bare_line_feeds_smuggle_nothing() {
+fn bare_line_feeds_do_not_smuggle_a_request() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config("").upstream(&exporter).start();
     let inner = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -144,7 +144,7 @@ fn a_good_request_before_a_bad_one_is_answered() {
 #[test]
 fn a_header_that_is_too_large_is_a_431() {
     let exporter = Exporter::new();
-    let config = "proxy:\n  limits:\n    max_header_bytes: 4096\n";
+    let config = limits("max_header_bytes: 4096");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let fits = get("/metrics", &format!("X-Long: {}\r\n", "x".repeat(3000)));
     assert_eq!(guard.connect().request(fits).status, 200);
@@ -172,8 +172,7 @@ fn an_endless_header_is_cut_off() {
     assert_eq!(exporter.requests().len(), 0);
 }
 
-/// Bytes after a request's body are the next request, whoever sent them; they are never part of
-/// somebody else's.
+/// Bytes after a request's body are the next request of that connection, with its own credentials.
 #[test]
 fn a_request_after_a_body_is_a_request_of_its_own() {
     let exporter = Exporter::new();

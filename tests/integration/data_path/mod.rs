@@ -1,4 +1,4 @@
-//! What passes between the scraper and the exporter (point 2 of the issue).
+//! What passes between the scraper and the exporter.
 
 mod failures;
 mod forwarding;

@@ -1,13 +1,18 @@
-//! `proxy.proxy_protocol`: a load balancer says who its client is; nobody else may.
+//! `proxy.proxy_protocol`: a listed load balancer names its client; other sources cannot.
 
 use crate::support::*;
 
 const LISTEN: &str = "127.0.0.1:0";
 
 fn config(sources: &str, more: &str) -> String {
-    format!(
-        "proxy:\n  proxy_protocol:\n  - listen_address: {LISTEN}\n    sources: [{sources}]\n{more}"
-    )
+    let balancer = format!(
+        "
+        proxy_protocol:
+        - listen_address: {LISTEN}
+          sources: [{sources}]
+        "
+    );
+    proxy(&(yaml(&balancer) + more))
 }
 
 fn v2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
@@ -24,16 +29,16 @@ fn forwarded_for(exporter: &Exporter) -> Vec<String> {
 }
 
 #[test]
-fn the_address_is_what_the_balancer_says() {
+fn the_client_address_is_what_the_balancer_says() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(config("127.0.0.1", "")).upstream(&exporter).start();
     let headers: [(Vec<u8>, &str); 6] = [
         (b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_vec(), "192.0.2.7"),
         (b"PROXY TCP6 2001:db8:0::7 ::1 1 2\r\n".to_vec(), "2001:db8::7"),
         (v2(1, 0x11, V4), "192.0.2.7"),
-        // With an annex of a type that nobody knows.
+        // With an extension of an unknown type.
         (v2(1, 0x11, &[V4, b"\xe0\x00\x02hi"].concat()), "192.0.2.7"),
-        // The balancer asks for itself, or for somebody without an address.
+        // The balancer asks for itself, or for a client without an address.
         (v2(0, 0, b""), "127.0.0.1"),
         (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
     ];
@@ -88,14 +93,14 @@ fn a_header_that_is_missing_or_broken_ends_the_connection() {
 }
 
 #[test]
-fn who_is_not_listed_is_asked_directly_and_not_believed() {
+fn a_source_that_is_not_listed_cannot_name_a_client() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(config("127.0.0.9/32", "")).upstream(&exporter).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     assert_eq!(forwarded_for(&exporter), ["127.0.0.1"]);
-    let mut liar = guard.connect();
-    liar.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_owned() + &get("/metrics", ""));
-    assert_eq!(liar.head_or_close().map_or(400, |response| response.status), 400);
+    let mut unlisted = guard.connect();
+    unlisted.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_owned() + &get("/metrics", ""));
+    assert_eq!(unlisted.head_or_close().map_or(400, |response| response.status), 400);
     assert_eq!(exporter.requests().len(), 1);
     let mut balancer = Client::plain_from([127, 0, 0, 9], guard.port());
     balancer.send("PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_owned() + &get("/metrics", ""));
@@ -104,12 +109,12 @@ fn who_is_not_listed_is_asked_directly_and_not_believed() {
 
 /// A real client, with TLS behind the header.
 #[test]
-fn curl_sends_one() {
+fn the_header_that_curl_sends_is_read() {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
     let config = format!("{TLS}{}", config("127.0.0.0/8", ""));
     let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
-    let url = format!("https://127.0.0.1:{}/metrics", guard.port());
+    let url = guard.url("/metrics");
     let mut curl = process::command("curl");
     curl.args(["-sSk", "--haproxy-protocol", "--max-time", "20", &url]);
     let fetched = process::Finished::run(&mut curl, guard.dir(), b"").expect_code(0);
@@ -118,8 +123,8 @@ fn curl_sends_one() {
 
 /// The limits are for clients, not for the balancer that all of them come through.
 #[test]
-fn limits_by_address_go_by_the_client() {
-    let limits = "  limits: {max_connections_per_address: 2}\n";
+fn limits_by_address_count_the_clients_behind_the_balancer() {
+    let limits = "limits: {max_connections_per_address: 2}";
     let guard = GuardBuilder::new().config(config("127.0.0.1", limits)).start();
     let connect = |client: u8| {
         let mut connection = guard.connect();

@@ -10,10 +10,10 @@ fn plain(exporter: &Exporter, config: &str) -> Guard {
 fn credentials_never_reach_the_exporter() {
     let exporter = Exporter::new();
     let authorization = format!("authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
-    let public = "proxy:\n  public_paths: [/-/healthy]\n";
+    let public = proxy("public_paths: [/-/healthy]");
     for (config, target) in [
         (scraper(), "/metrics"),
-        // Nobody asked for them, and still they are none of the exporter's business.
+        // They were not asked for, and are not forwarded all the same.
         (String::new(), "/metrics"),
         (format!("{}{public}", scraper()), "/-/healthy"),
     ] {
@@ -22,11 +22,9 @@ fn credentials_never_reach_the_exporter() {
         assert_eq!(response.status, 200, "{config}");
     }
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls);
+    let guard = GuardBuilder::new().guarded(&tls);
     let guard = guard.upstream(&exporter).start();
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    assert!(Http2::begin(client).get("/metrics", &[("authorization", &authorization)]).ok);
+    assert!(Http2::connect(guard.port()).get_as(SCRAPER, "/metrics").ok);
 
     let requests = exporter.requests();
     assert_eq!(requests.len(), 4);
@@ -78,7 +76,7 @@ fn hop_by_hop_fields_never_reach_the_exporter() {
 /// A client must not be able to take away what the guard says, or what frames the message, by
 /// naming it in Connection.
 #[test]
-fn connection_cannot_name_away_what_matters() {
+fn a_connection_field_cannot_remove_the_fields_of_the_guard() {
     let exporter = Exporter::new();
     let guard = plain(&exporter, "");
     let response = guard.connect().request(get(
@@ -98,7 +96,7 @@ fn connection_cannot_name_away_what_matters() {
 }
 
 #[test]
-fn forwarding_fields_are_set_and_not_believed() {
+fn forwarding_fields_of_clients_are_replaced() {
     let exporter = Exporter::new();
     let guard = plain(&exporter, "");
     let response = guard.connect().request(
@@ -118,15 +116,14 @@ fn forwarding_fields_are_set_and_not_believed() {
 }
 
 #[test]
-fn forwarding_fields_with_tls_over_http1_and_http2() {
+fn forwarding_fields_say_https_over_http1_and_http2() {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
     let mut client = TlsClient::new().connect(guard.port());
     assert_eq!(client.request(get("/", "X-Forwarded-Proto: http\r\n")).status, 200);
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
     let forged = [("x-forwarded-proto", "http"), ("x-forwarded-for", "203.0.113.9")];
-    assert!(Http2::begin(client).get("/", &forged).ok);
+    assert!(Http2::connect(guard.port()).get("/", &forged).ok);
     let requests = exporter.requests();
     assert_eq!(requests.len(), 2);
     for request in requests {
@@ -137,20 +134,65 @@ fn forwarding_fields_with_tls_over_http1_and_http2() {
     }
 }
 
+/// A client could claim another address, user, URL or method in them.
+#[test]
+fn fields_that_proxies_and_frameworks_believe_do_not_reach_the_exporter() {
+    const CLAIMS: [&str; 22] = [
+        "x_forwarded_for",
+        "x_remote_user",
+        "remote_user",
+        "remote-user",
+        "x-remote-user",
+        "x-remote-groups",
+        "x-forwarded-user",
+        "x-forwarded-prefix",
+        "x-forwarded-ssl",
+        "x-forwarded-uri",
+        "x-forwarded-client-cert",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-http-method-override",
+        "x-method-override",
+        "x-auth-request-user",
+        "ssl_client_cert",
+        "ssl-client-verify",
+        "x-ssl-client-s-dn",
+    ];
+    let exporter = Exporter::new();
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
+    let fields: String = CLAIMS.iter().map(|name| format!("{name}: claimed\r\n")).collect();
+    let kept = "X-Prometheus-Scrape-Timeout-Seconds: 10\r\nX-Scope-OrgID: kept\r\n";
+    let mut client = TlsClient::new().connect(guard.port());
+    assert_eq!(client.request(get("/", &format!("{fields}{kept}"))).status, 200);
+    let claims: Vec<(&str, &str)> = CLAIMS.iter().map(|name| (*name, "claimed")).collect();
+    let claims = [&claims[..], &[("x-scope-orgid", "kept")]].concat();
+    assert!(Http2::connect(guard.port()).get("/", &claims).ok);
+    let requests = exporter.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert_eq!(request.values("x-scope-orgid"), ["kept"], "{request:#?}");
+        assert!(request.headers.iter().all(|(_, value)| value != "claimed"), "{request:#?}");
+    }
+}
+
 /// Python's http.server, for one, says `Connection` and `Keep-Alive`, which HTTP/2 forbids (RFC
 /// 9113 section 8.2.2).
 #[test]
-fn hop_by_hop_fields_of_the_exporter_stay_behind() {
+fn hop_by_hop_fields_of_the_exporter_never_reach_the_client() {
     let exporter = Exporter::answering(ok(
         "Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\n",
         PAGE,
     ));
     let tls = ServerTls::new();
-    let builder = GuardBuilder::new().config(TLS).tls(&tls).file("ca.crt", tls.ca.pem());
+    let builder = GuardBuilder::new().config(TLS).tls(&tls);
     let guard = builder.upstream(&exporter).start();
-    let url = format!("https://127.0.0.1:{}/", guard.port());
+    let url = guard.url("/");
     for flag in ["--http1.1", "--http2"] {
-        let fetched = Curl::new().arg(flag).cacert(&guard.path("ca.crt")).fetch(&url);
+        let fetched = guard.curl().arg(flag).fetch(&url);
         assert_eq!(fetched.response.text(), PAGE);
         for name in ["keep-alive", "proxy-connection"] {
             assert_eq!(fetched.response.header(name), None, "{flag}");

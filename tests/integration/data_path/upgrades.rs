@@ -19,14 +19,14 @@ fn a_websocket_upgrade_is_not_forwarded() {
     }
 }
 
-/// Also when the exporter goes along unasked.
+/// Also when the exporter switches protocols without being asked.
 #[test]
 fn a_101_from_the_exporter_opens_no_tunnel() {
     let exporter = Exporter::answering(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\
          tunnelled",
     );
-    let config = "proxy:\n  limits:\n    response_timeout: 1s\n";
+    let config = limits("response_timeout: 1s");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send(get("/live", "Connection: Upgrade\r\nUpgrade: websocket\r\n"));

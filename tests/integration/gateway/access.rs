@@ -20,10 +20,10 @@ fn two_users() -> String {
 }
 
 #[test]
-fn each_route_has_its_own() {
+fn each_route_has_its_own_rules() {
     let exporter = Exporter::new();
     let route = |path: &str, access: &str| {
-        format!("  - {{path: {path}, upstreams: ['{exporter}']{access}}}\n")
+        format!("- {{path: {path}, upstreams: ['{exporter}']{access}}}\n")
     };
     let routes = [
         route("/default", ""),
@@ -35,11 +35,8 @@ fn each_route_has_its_own() {
         route("/open", ", access: [{networks: [127.0.0.1]}]"),
         route("/public", ", access: [{users: [alice]}], public_paths: [/metrics]"),
     ];
-    let config = format!(
-        "{}proxy:\n  tokens: {{ci: 'sha256:{TOKEN_SHA256}'}}\n  routes:\n{}",
-        two_users(),
-        routes.concat()
-    );
+    let tokens = format!("tokens: {{ci: 'sha256:{TOKEN_SHA256}'}}\n");
+    let config = two_users() + &proxy(&(tokens + "routes:\n" + &routes.concat()));
     let guard = GuardBuilder::new().config(config).start();
     let (nobody, scraper, alice) = (String::new(), user("scraper"), user("alice"));
     let (token, wrong) = (bearer(TOKEN), bearer("wrong"));
@@ -67,10 +64,11 @@ fn each_route_has_its_own() {
     assert!(exporter.requests().iter().all(|request| !request.has("authorization")));
 }
 
-/// Without a route that is open to anybody, nobody learns which routes there are.
+/// Without a route that is open to all, a client without credentials cannot find out which routes
+/// there are.
 #[test]
-fn strangers_learn_nothing() {
-    let guard = gateway("  - {path: /a, upstreams: ['unix:/x']}\n");
+fn without_credentials_every_route_answers_401() {
+    let guard = gateway("- {path: /a, upstreams: ['unix:/x']}\n");
     for target in ["/a/metrics", "/a/debug/pprof", "/b/metrics", "/", "/-/targets"] {
         assert_eq!(guard.connect().get(target).status, 401, "{target}");
     }
@@ -82,9 +80,15 @@ fn strangers_learn_nothing() {
 #[test]
 fn tokens_come_from_a_file_that_is_watched() {
     let exporter = Exporter::new();
-    let route =
-        format!("  - {{path: /a, upstreams: ['{exporter}'], access: [{{tokens: [ci]}}]}}\n");
-    let config = format!("proxy:\n  tokens_file: tokens.yml\n  routes:\n{route}");
+    let config = proxy(&format!(
+        "
+        tokens_file: tokens.yml
+        routes:
+        - path: /a
+          upstreams: ['{exporter}']
+          access: [{{tokens: [ci]}}]
+        "
+    ));
     let tokens = |digest: &str| format!("ci: sha256:{digest}\n");
     let guard = GuardBuilder::new().config(config).file("tokens.yml", tokens(TOKEN_SHA256)).start();
     let status = || guard.connect().request(get("/a/metrics", &bearer(TOKEN))).status;
@@ -97,17 +101,29 @@ fn tokens_come_from_a_file_that_is_watched() {
 /// With bcrypt nothing tells which hash a token belongs to: each is tried, and what was right is
 /// remembered.
 #[test]
-fn tokens_may_have_bcrypt_hashes() {
+fn tokens_with_bcrypt_hashes_are_admitted() {
     let exporter = Exporter::new();
     let long = "l".repeat(72);
-    let config = format!(
-        "proxy:\n  tokens:\n    one: {}\n    two: {}\n    long: {}\n    quick: sha256:{TOKEN_SHA256}\n  \
-         routes:\n  - {{path: /any, upstreams: ['{exporter}'], access: [{{tokens: [one, two, long, \
-         quick]}}]}}\n  - {{path: /two, upstreams: ['{exporter}'], access: [{{tokens: [two]}}]}}\n",
+    let config = yaml(&format!(
+        "
+        proxy:
+          tokens:
+            one: {}
+            two: {}
+            long: {}
+            quick: sha256:{TOKEN_SHA256}
+          routes:
+          - path: /any
+            upstreams: ['{exporter}']
+            access: [{{tokens: [one, two, long, quick]}}]
+          - path: /two
+            upstreams: ['{exporter}']
+            access: [{{tokens: [two]}}]
+        ",
         quick_hash("first"),
         guard::hash("second", 10),
-        quick_hash(&long),
-    );
+        quick_hash(&long)
+    ));
     let guard = GuardBuilder::new().config(&config).start();
     let ask = |path: &str, token: &str| {
         guard.connect().request(get(&format!("{path}/metrics"), &bearer(token))).status
@@ -123,7 +139,7 @@ fn tokens_may_have_bcrypt_hashes() {
             assert_eq!(ask("/any", token), 401, "{token:?}");
         }
     }
-    // A hash that is taken away admits nobody, and one that stays is still known.
+    // A hash that is taken away admits no token, and one that stays still does.
     let without = config.lines().filter(|line| !line.contains("one:"));
     let without: String = without.map(|line| line.replace("[one, ", "[") + "\n").collect();
     guard.replace("web.yml", without);
@@ -133,12 +149,12 @@ fn tokens_may_have_bcrypt_hashes() {
 }
 
 #[test]
-fn certificates_are_known_by_their_names() {
+fn a_route_admits_certificates_by_their_names() {
     let exporter = Exporter::new();
     let (tls, clients) = (ServerTls::new(), Authority::new("clients"));
     let route = |path: &str, names: &str| {
         let access = format!("access: [{{client_names: [{names}]}}]");
-        format!("  - {{path: {path}, upstreams: ['{exporter}'], {access}}}\n")
+        format!("- {{path: {path}, upstreams: ['{exporter}'], {access}}}\n")
     };
     let routes = [
         route("/dns", "a.example, b.example"),
@@ -147,11 +163,11 @@ fn certificates_are_known_by_their_names() {
         route("/cn", "'cn:client'"),
         route("/no-cn", "client"),
     ];
-    let config = format!(
-        "{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\nproxy:\n  \
-         routes:\n{}",
-        routes.concat()
-    );
+    let verify = "
+        client_auth_type: VerifyClientCertIfGiven
+        client_ca_file: ca.crt
+        ";
+    let config = tls_with(verify) + &proxy_routes(&routes.concat());
     let builder = GuardBuilder::new().config(config).tls(&tls).file("ca.crt", clients.pem());
     let guard = builder.start();
     let reached = |client: &TlsClient| -> Vec<&str> {

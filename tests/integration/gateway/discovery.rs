@@ -5,27 +5,28 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::process::{Process, command, eventually};
+use crate::support::process::{Process, command};
 use crate::support::real::{NodeExporter, PrometheusDir};
 
-fn targets(guard: &Guard, user: (&str, &str)) -> Value {
-    let answer = guard.connect().get_as(user, "/-/targets");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
-    serde_json::from_slice(&answer.body).expect("JSON")
-}
-
 #[test]
-fn each_sees_the_routes_that_it_may_scrape() {
+fn a_user_finds_the_routes_that_it_may_scrape() {
     let hash = quick_hash(SCRAPER.1);
-    let config = format!(
-        "{}proxy:\n  routes:\n\
-         \x20 - {{path: /node, upstreams: ['unix:/x'], labels: {{team: a, instance: n1}}}}\n\
-         \x20 - {{name: own, path: /own, upstreams: ['unix:/x'], paths: [/probe, /metrics], \
-         strip_path: true, access: [{{users: [alice]}}]}}\n\
-         \x20 - {{hosts: [db.example], upstreams: ['unix:/x']}}\n",
-        users(&[("scraper", &hash), ("alice", &hash)])
-    );
+    let config = users(&[("scraper", &hash), ("alice", &hash)])
+        + &proxy_routes(
+            "
+            - path: /node
+              upstreams: ['unix:/x']
+              labels: {team: a, instance: n1}
+            - name: own
+              path: /own
+              upstreams: ['unix:/x']
+              paths: [/probe, /metrics]
+              strip_path: true
+              access: [{users: [alice]}]
+            - hosts: [db.example]
+              upstreams: ['unix:/x']
+            ",
+        );
     let guard = GuardBuilder::new().config(config).start();
     let entry = |address: &str, path: &str, labels: Value| {
         let mut all = json!({ "__scheme__": "http", "__metrics_path__": path });
@@ -51,13 +52,8 @@ fn each_sees_the_routes_that_it_may_scrape() {
 fn prometheus_discovers_three_exporters() {
     let node = NodeExporter::new();
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("blackbox.yml"), "modules:\n  tcp:\n    prober: tcp\n").unwrap();
-    fs::write(dir.path().join("process.yml"), "process_names:\n- comm: [prometheus]\n").unwrap();
-    let listens = |line: &str| line.contains("Listening on");
-    let address = |exporter: &Process| {
-        let line = exporter.wait_stderr("its address", 1, listens);
-        logfmt::field(&line, "address")
-    };
+    fs::write(dir.path().join("blackbox.yml"), "modules: {tcp: {prober: tcp}}\n").unwrap();
+    fs::write(dir.path().join("process.yml"), "process_names: [{comm: [prometheus]}]\n").unwrap();
     let mut blackbox = command("prometheus-blackbox-exporter");
     blackbox.args(["--config.file=blackbox.yml", "--web.listen-address=127.0.0.1:0"]);
     let blackbox = Process::spawn(blackbox, dir.path());
@@ -66,32 +62,35 @@ fn prometheus_discovers_three_exporters() {
     let process = Process::spawn(process, dir.path());
 
     let tls = ServerTls::new();
-    let routes = format!(
-        "  - {{path: /node, upstreams: ['{}']}}\n\
-         \x20 - {{path: /blackbox, upstreams: ['http://{}'], paths: [/metrics, /probe]}}\n\
-         \x20 - {{path: /process, upstreams: ['http://{}']}}\n",
+    let routes = yaml(&format!(
+        "
+        - {{path: /node, upstreams: ['{}']}}
+        - {{path: /blackbox, upstreams: ['http://{}'], paths: [/metrics, /probe]}}
+        - {{path: /process, upstreams: ['http://{}']}}
+        ",
         node.url(),
-        address(&blackbox),
-        address(&process),
-    );
+        real::address(&blackbox),
+        real::address(&process)
+    ));
     let config = format!("{TLS}{}", with_routes(&routes));
     let guard = GuardBuilder::new().config(config).tls(&tls).start();
     let dir = PrometheusDir::new();
     dir.write("ca.crt", tls.ca.pem());
     dir.write("password", SCRAPER.1);
-    let access = |indent: &str| {
-        format!(
-            "{indent}tls_config: {{ca_file: ca.crt}}\n\
-             {indent}basic_auth: {{username: scraper, password_file: password}}\n"
-        )
-    };
-    let prometheus = dir.start_with(&format!(
-        "  - job_name: guarded\n{}    http_sd_configs:\n    - url: https://127.0.0.1:{}/-/targets\n\
-         \x20     refresh_interval: 1s\n{}",
-        access("    "),
-        guard.port(),
-        access("      ")
-    ));
+    let jobs = format!(
+        "
+        - job_name: guarded
+          tls_config: {{ca_file: ca.crt}}
+          basic_auth: {{username: scraper, password_file: password}}
+          http_sd_configs:
+          - url: https://127.0.0.1:{}/-/targets
+            refresh_interval: 1s
+            tls_config: {{ca_file: ca.crt}}
+            basic_auth: {{username: scraper, password_file: password}}
+        ",
+        guard.port()
+    );
+    let prometheus = dir.start_with(&jobs);
     eventually("three targets up", || {
         let found = prometheus.api("/api/v1/targets")["activeTargets"].clone();
         let up = |target: &&Value| target["health"] == "up";

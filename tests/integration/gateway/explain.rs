@@ -3,13 +3,22 @@
 use super::*;
 
 #[test]
-fn each_route_is_a_line() {
+fn explain_prints_one_line_for_each_route() {
     let dir = tempfile::tempdir().unwrap();
-    let routes = "  - {path: /node, upstreams: ['http://127.0.0.1:9100']}\n\
-                  \x20 - name: db\n    hosts: [db.example]\n    upstreams: ['unix:/a', 'unix:/b']\n    \
-                  public_paths: [/-/healthy]\n    allowed_targets: [x]\n    access:\n    \
-                  - {users: [scraper], networks: [10.0.0.0/8]}\n    - {networks: [unix]}\n";
-    guard::write(&dir.path().join("web.yml"), with_routes(routes));
+    let routes = yaml(
+        "
+        - {path: /node, upstreams: ['http://127.0.0.1:9100']}
+        - name: db
+          hosts: [db.example]
+          upstreams: ['unix:/a', 'unix:/b']
+          public_paths: [/-/healthy]
+          allowed_targets: [x]
+          access:
+          - {users: [scraper], networks: [10.0.0.0/8]}
+          - {networks: [unix]}
+        ",
+    );
+    guard::write(&dir.path().join("web.yml"), with_routes(&routes));
     let explained =
         guard::run(dir.path(), &["check", "--explain", "web.yml"]).expect_code(0).stdout;
     for line in [

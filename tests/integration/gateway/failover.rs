@@ -10,8 +10,7 @@ fn the_next_replica_is_asked_when_one_cannot_be_reached() {
     let refusing = ports::Refusing::new();
     let address = refusing.address();
     let second = Exporter::new();
-    let guard =
-        gateway(&format!("  - {{path: /a, upstreams: ['http://{address}', '{second}']}}\n"));
+    let guard = gateway(&format!("- {{path: /a, upstreams: ['http://{address}', '{second}']}}\n"));
     for _ in 0..3 {
         assert_eq!(status(&guard, "/a/metrics"), 200);
     }
@@ -32,10 +31,9 @@ fn the_next_replica_is_asked_when_one_cannot_be_reached() {
 }
 
 #[test]
-fn without_a_replica_left_it_is_502() {
+fn without_a_reachable_replica_the_answer_is_502() {
     let [one, two] = [ports::Refusing::new(), ports::Refusing::new()].map(|port| port.address());
-    let guard =
-        gateway(&format!("  - {{path: /a, upstreams: ['http://{one}', 'http://{two}']}}\n"));
+    let guard = gateway(&format!("- {{path: /a, upstreams: ['http://{one}', 'http://{two}']}}\n"));
     for _ in 0..3 {
         assert_eq!(status(&guard, "/a/metrics"), 502);
     }
@@ -43,10 +41,10 @@ fn without_a_replica_left_it_is_502() {
 
 /// What an exporter has begun to answer is not asked of another.
 #[test]
-fn an_answer_is_an_answer() {
+fn an_error_of_an_exporter_is_not_retried_elsewhere() {
     let broken = Exporter::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     let second = Exporter::new();
-    let guard = gateway(&format!("  - {{path: /a, upstreams: ['{broken}', '{second}']}}\n"));
+    let guard = gateway(&format!("- {{path: /a, upstreams: ['{broken}', '{second}']}}\n"));
     assert_eq!(status(&guard, "/a/metrics"), 500);
     assert_eq!(second.requests().len(), 0);
 }

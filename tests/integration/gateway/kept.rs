@@ -2,28 +2,40 @@
 
 use super::*;
 
-const ROUTE: &str = "  - path: /a\n    upstreams: ['unix:/x']\n";
-const RULE: &str = "    access:\n    - users: [scraper]\n      networks: [192.0.2.0/24]\n";
+const ROUTE: &str = "
+    - path: /a
+      upstreams: ['unix:/x']
+    ";
+const RULE: &str = "
+    access:
+    - users: [scraper]
+      networks: [192.0.2.0/24]
+    ";
+
+/// A configuration with one route, which has these further keys.
+fn with_route(route: &str, keys: &[&str]) -> String {
+    let keys: String = keys.iter().map(|keys| indented(2, keys)).collect();
+    with_routes(&(yaml(route) + &keys))
+}
 
 #[test]
 fn rules_of_a_route_are_not_lost_by_a_cut() {
-    let more = "    methods: [HEAD]\n    paths: [/x]\n    allowed_targets: [x]\n    listeners: ['127.0.0.1:0']\n";
-    let whole = with_routes(&format!("{ROUTE}{RULE}{more}"));
+    const LIMITED: &str = "
+        access:
+        - users: [scraper]
+        allowed_targets: [x]
+        ";
+    let more = ["methods: [HEAD]", "paths: [/x]", "allowed_targets: [x]"];
+    let [methods, paths, targets] = more;
+    let listeners = "listeners: ['127.0.0.1:0']";
+    let whole = with_route(ROUTE, &[RULE, methods, paths, targets, listeners]);
     for (cut, word) in [
-        (with_routes(ROUTE), "access"),
-        (whole.split("    listeners").next().expect("a part").to_owned(), ".listeners"),
-        (
-            with_routes(&format!("{ROUTE}{RULE}    methods: [HEAD]\n    paths: [/x]\n")),
-            "allowed_targets",
-        ),
-        (with_routes(&format!("{ROUTE}{RULE}    methods: [HEAD]\n")), ".paths"),
-        (with_routes(&format!("{ROUTE}{RULE}")), ".methods"),
-        (
-            with_routes(&format!(
-                "{ROUTE}    access:\n    - users: [scraper]\n    allowed_targets: [x]\n"
-            )),
-            "networks",
-        ),
+        (with_route(ROUTE, &[]), "access"),
+        (with_route(ROUTE, &[RULE, methods, paths, targets]), ".listeners"),
+        (with_route(ROUTE, &[RULE, methods, paths]), "allowed_targets"),
+        (with_route(ROUTE, &[RULE, methods]), ".paths"),
+        (with_route(ROUTE, &[RULE]), ".methods"),
+        (with_route(ROUTE, &[LIMITED]), "networks"),
         (scraper(), "proxy.routes"),
     ] {
         let guard = GuardBuilder::new().config(&whole).start();
@@ -38,10 +50,14 @@ fn rules_of_a_route_are_not_lost_by_a_cut() {
 /// A cut may take the name from a route, or only a part of a line.
 #[test]
 fn a_route_is_known_by_its_path_and_its_exporter_too() {
-    let whole = with_routes(&format!("{ROUTE}    name: b\n{RULE}"));
+    const OTHER_PATH: &str = "
+        - path: /c
+          upstreams: ['unix:/x']
+        ";
+    let whole = with_route(ROUTE, &["name: b", RULE]);
     for (cut, word) in [
-        (with_routes(ROUTE), "access"),
-        (with_routes("  - path: /c\n    upstreams: ['unix:/x']\n"), "proxy.routes.c.access"),
+        (with_route(ROUTE, &[]), "access"),
+        (with_route(OTHER_PATH, &[]), "proxy.routes.c.access"),
         (whole.trim_end().to_owned(), "the last line of web.yml has no end"),
     ] {
         let guard = GuardBuilder::new().config(&whole).start();
@@ -53,13 +69,22 @@ fn a_route_is_known_by_its_path_and_its_exporter_too() {
 }
 
 #[test]
-fn what_is_said_in_so_many_words_counts() {
+fn a_rule_that_is_written_out_and_empty_takes_effect() {
+    const NO_NETWORKS: &str = "
+        access:
+        - users: [scraper]
+          networks: []
+        ";
     let exporter = Exporter::new();
-    let route = format!("  - path: /a\n    upstreams: ['{exporter}']\n");
-    let guard = gateway(&format!("{route}{RULE}"));
+    let route = format!(
+        "
+        - path: /a
+          upstreams: ['{exporter}']
+        "
+    );
+    let guard = GuardBuilder::new().config(with_route(&route, &[RULE])).start();
     assert_eq!(status(&guard, "/a/metrics"), 403);
-    let said = "    access:\n    - users: [scraper]\n      networks: []\n";
-    guard.replace("web.yml", with_routes(&format!("{route}{said}")));
+    guard.replace("web.yml", with_route(&route, &[NO_NETWORKS]));
     guard.wait_generation(2);
     assert_eq!(status(&guard, "/a/metrics"), 200);
 }

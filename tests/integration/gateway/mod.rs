@@ -14,11 +14,18 @@ mod spellings;
 mod targets;
 mod upstream_tls;
 
+use serde_json::Value;
+
 use crate::support::*;
 
-/// A configuration with these routes, each line as it is.
+/// A `proxy` section with this list of routes.
+fn proxy_routes(routes: &str) -> String {
+    proxy(&("routes:\n".to_owned() + &indented(2, routes)))
+}
+
+/// A configuration with this list of routes.
 fn with_routes(routes: &str) -> String {
-    format!("{}proxy:\n  routes:\n{routes}", scraper())
+    scraper() + &proxy_routes(routes)
 }
 
 /// A guard without TLS.
@@ -35,10 +42,16 @@ fn status(guard: &Guard, target: &str) -> u16 {
     guard.connect().get_as(SCRAPER, target).status
 }
 
+/// What a user finds by `/-/targets`.
+fn targets(guard: &Guard, user: (&str, &str)) -> Value {
+    let answer = guard.connect().get_as(user, "/-/targets");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+    serde_json::from_slice(&answer.body).expect("JSON")
+}
+
 /// What `check` says of a configuration, and its exit code.
 fn check(config: &str) -> (i32, String) {
-    let dir = tempfile::tempdir().unwrap();
-    guard::write(&dir.path().join("web.yml"), config);
-    let finished = guard::run(dir.path(), &["check", "web.yml"]);
+    let finished = guard::check(config);
     (finished.code.unwrap_or(-1), finished.stdout)
 }

@@ -8,9 +8,11 @@ use super::*;
 fn the_longest_path_wins_and_is_stripped() {
     let [root, node, deep] = [Exporter::new(), Exporter::new(), Exporter::new()];
     let guard = gateway(&format!(
-        "  - {{name: root, path: /, upstreams: ['{root}']}}\n\
-         \x20 - {{path: /node, upstreams: ['{node}'], paths: [/metrics, /x]}}\n\
-         \x20 - {{path: /node/deep, upstreams: ['{deep}'], paths: [/metrics, /]}}\n"
+        "
+        - {{name: root, path: /, upstreams: ['{root}']}}
+        - {{path: /node, upstreams: ['{node}'], paths: [/metrics, /x]}}
+        - {{path: /node/deep, upstreams: ['{deep}'], paths: [/metrics, /]}}
+        "
     ));
     for target in
         ["/metrics?a=b", "/node/metrics?a=b&c", "/node/x", "/node/deep/metrics", "/node/deep"]
@@ -25,10 +27,10 @@ fn the_longest_path_wins_and_is_stripped() {
 }
 
 #[test]
-fn a_path_may_stay() {
+fn a_path_is_kept_when_strip_path_is_false() {
     let exporter = Exporter::new();
     let guard =
-        gateway(&format!("  - {{path: /app, strip_path: false, upstreams: ['{exporter}']}}\n"));
+        gateway(&format!("- {{path: /app, strip_path: false, upstreams: ['{exporter}']}}\n"));
     assert_eq!(status(&guard, "/app/metrics"), 200);
     assert_eq!(asked(&exporter), ["/app/metrics"]);
 }
@@ -37,14 +39,14 @@ fn a_path_may_stay() {
 fn hosts_come_before_paths() {
     let [any, one] = [Exporter::new(), Exporter::new()];
     let guard = gateway(&format!(
-        "  - {{name: any, path: /, upstreams: ['{any}'], paths: [/metrics, /a]}}\n\
-         \x20 - {{hosts: [One.Example, '[::1]'], path: /, upstreams: ['{one}']}}\n"
+        "
+        - {{name: any, path: /, upstreams: ['{any}'], paths: [/metrics, /a]}}
+        - {{hosts: [One.Example, '[::1]'], path: /, upstreams: ['{one}']}}
+        "
     ));
     let get = |host: &str, target: &str| {
-        let authorization = basic(SCRAPER.0, SCRAPER.1);
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n\r\n"
-        );
+        let login = authorization(SCRAPER);
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{login}\r\n");
         guard.connect().request(request).status
     };
     for host in ["one.example", "ONE.example:9443", "one.example.", "[::1]:80"] {
@@ -63,16 +65,18 @@ fn hosts_come_before_paths() {
 /// What the connection was opened for counts where the request names nothing that there is a route
 /// for.
 #[test]
-fn a_name_of_tls_is_a_host_too() {
+fn the_server_name_of_tls_selects_a_route_like_a_host() {
     let [any, one, two] = [Exporter::new(), Exporter::new(), Exporter::new()];
     let tls = ServerTls::new();
     let config = with_routes(&format!(
-        "  - {{name: any, path: /, upstreams: ['{any}']}}\n\
-         \x20 - {{hosts: [one.example], path: /, upstreams: ['{one}']}}\n\
-         \x20 - {{hosts: [two.example], path: /, upstreams: ['{two}']}}\n"
+        "
+        - {{name: any, path: /, upstreams: ['{any}']}}
+        - {{hosts: [one.example], path: /, upstreams: ['{one}']}}
+        - {{hosts: [two.example], path: /, upstreams: ['{two}']}}
+        "
     ));
     let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     let counts = || [&any, &one, &two].map(|exporter| asked(exporter).len());
     let reached = |client: &TlsClient, host: &str| {
         let before = counts();
@@ -98,27 +102,27 @@ fn over_http2_the_authority_is_the_host() {
     let [any, one] = [Exporter::new(), Exporter::new()];
     let tls = ServerTls::new();
     let config = with_routes(&format!(
-        "  - {{name: any, path: /, upstreams: ['{any}']}}\n\
-         \x20 - {{hosts: [localhost], path: /, upstreams: ['{one}']}}\n"
+        "
+        - {{name: any, path: /, upstreams: ['{any}']}}
+        - {{hosts: [localhost], path: /, upstreams: ['{one}']}}
+        "
     ));
     let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    let answer = http2::Http2::begin(client).get("/metrics", &[("authorization", &authorization)]);
-    assert!(answer.ok);
+    assert!(Http2::connect(guard.port()).get_as(SCRAPER, "/metrics").ok);
     assert_eq!((asked(&any).len(), asked(&one).len()), (0, 1));
 }
 
 #[test]
-fn methods_and_paths_are_those_that_are_named() {
+fn only_named_methods_and_paths_are_forwarded() {
     let exporter = Exporter::new();
     let guard = gateway(&format!(
-        "  - {{path: /a, upstreams: ['{exporter}']}}\n\
-         \x20 - {{path: /b, upstreams: ['{exporter}'], methods: [GET, POST], paths: ['/api/*']}}\n"
+        "
+        - {{path: /a, upstreams: ['{exporter}']}}
+        - {{path: /b, upstreams: ['{exporter}'], methods: [GET, POST], paths: ['/api/*']}}
+        "
     ));
     let ask = |method: &str, target: &str| {
-        let authorization = basic(SCRAPER.0, SCRAPER.1);
-        let more = format!("Authorization: {authorization}\r\nContent-Length: 0\r\n");
+        let more = authorization(SCRAPER) + "Content-Length: 0\r\n";
         let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
         let mut client = guard.connect();
         client.send(request);
@@ -146,10 +150,10 @@ fn methods_and_paths_are_those_that_are_named() {
 
 /// Those of others go on, whatever happens to the rest.
 #[test]
-fn routes_come_and_go() {
+fn routes_are_added_and_removed_by_a_reload() {
     let [one, two] = [Exporter::new(), Exporter::new()];
-    let first = format!("  - {{path: /one, upstreams: ['{one}']}}\n");
-    let second = format!("  - {{path: /two, upstreams: ['{two}']}}\n");
+    let first = format!("- {{path: /one, upstreams: ['{one}']}}\n");
+    let second = format!("- {{path: /two, upstreams: ['{two}']}}\n");
     let guard = gateway(&first);
     let mut kept = guard.connect();
     assert_eq!(kept.get_as(SCRAPER, "/one/metrics").status, 200);
@@ -168,7 +172,7 @@ fn routes_come_and_go() {
 #[test]
 fn one_bad_route_refuses_the_file() {
     let exporter = Exporter::new();
-    let good = format!("  - {{path: /one, upstreams: ['{exporter}']}}\n");
+    let good = format!("- {{path: /one, upstreams: ['{exporter}']}}\n");
     let guard = gateway(&good);
     guard.replace(
         "web.yml",
@@ -179,10 +183,10 @@ fn one_bad_route_refuses_the_file() {
 }
 
 #[test]
-fn a_unix_socket_is_an_upstream() {
+fn a_unix_socket_serves_as_upstream() {
     let dir = tempfile::tempdir().unwrap();
     let exporter = Exporter::on_unix(&dir.path().join("e.sock"), exporter::always(ok("", PAGE)));
-    let guard = gateway(&format!("  - {{path: /a, upstreams: ['{exporter}']}}\n"));
+    let guard = gateway(&format!("- {{path: /a, upstreams: ['{exporter}']}}\n"));
     assert_eq!(status(&guard, "/a/metrics"), 200);
 }
 
@@ -190,8 +194,7 @@ fn a_unix_socket_is_an_upstream() {
 fn a_failure_names_the_route_and_nothing_else() {
     let refusing = ports::Refusing::new();
     let address = refusing.address();
-    let guard =
-        gateway(&format!("  - {{name: disk, path: /a, upstreams: ['http://{address}']}}\n"));
+    let guard = gateway(&format!("- {{name: disk, path: /a, upstreams: ['http://{address}']}}\n"));
     let answer = guard.connect().get_as(SCRAPER, "/a/metrics");
     assert_eq!(answer.status, 502);
     assert_eq!(answer.text(), "Bad Gateway: the exporter of route disk is not reachable\n");
@@ -204,9 +207,9 @@ fn a_failure_names_the_route_and_nothing_else() {
 
 /// What the exporter answers is passed on as it is.
 #[test]
-fn a_status_of_the_exporter_passes() {
+fn a_status_of_the_exporter_passes_unchanged() {
     let exporter = Exporter::answering("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy");
-    let guard = gateway(&format!("  - {{path: /a, upstreams: ['{exporter}']}}\n"));
+    let guard = gateway(&format!("- {{path: /a, upstreams: ['{exporter}']}}\n"));
     let answer = guard.connect().get_as(SCRAPER, "/a/metrics");
     assert_eq!((answer.status, answer.text().as_str()), (503, "busy"));
 }

@@ -1,9 +1,7 @@
 //! `coalesce` and `cache_for`: one collection for several who ask.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::Duration;
 
 use super::*;
 
@@ -11,15 +9,7 @@ const ASKING: usize = 8;
 
 /// An exporter whose every answer waits for a word from the test.
 fn held(answer: Vec<u8>) -> (Exporter, Sender<()>) {
-    let (release, released): (Sender<()>, Receiver<()>) = channel();
-    let released = Arc::new(Mutex::new(released));
-    let exporter = Exporter::scripted(move |_, out| {
-        let word = released.lock().unwrap().recv_timeout(Duration::from_secs(30));
-        word.expect("a word from the test");
-        std::io::Write::write_all(out, &answer)?;
-        Ok(Next::KeepAlive)
-    });
-    (exporter, release)
+    Exporter::held("", answer)
 }
 
 const SHARED: &str = "exporter_guard_shared_requests_total";
@@ -30,7 +20,7 @@ fn watched(routes: &str) -> Guard {
 }
 
 fn route(exporter: &Exporter, more: &str) -> String {
-    format!("  - {{path: /a, upstreams: ['{exporter}'], {more}}}\n")
+    format!("- {{path: /a, upstreams: ['{exporter}'], {more}}}\n")
 }
 
 fn get_with(guard: &Guard, user: (&str, &str), more: &str) -> Response {
@@ -83,12 +73,12 @@ fn an_answer_is_kept_for_its_time() {
 }
 
 #[test]
-fn what_differs_is_not_shared() {
+fn requests_that_differ_do_not_share_an_answer() {
     let exporter = Exporter::new();
     let hash = quick_hash(SCRAPER.1);
     let config = |more: &str| {
         let routes = route(&exporter, &format!("cache_for: 10m{more}"));
-        format!("{}proxy:\n  routes:\n{routes}", users(&[("scraper", &hash), ("alice", &hash)]))
+        users(&[("scraper", &hash), ("alice", &hash)]) + &proxy_routes(&routes)
     };
     let guard = GuardBuilder::new().config(config("")).start();
     let alice = ("alice", SCRAPER.1);
@@ -123,7 +113,7 @@ fn what_differs_is_not_shared() {
 
 /// What else a request says can neither change what others get nor be told to the exporter.
 #[test]
-fn what_is_shared_depends_on_nothing_else() {
+fn other_fields_of_a_request_reach_no_shared_answer() {
     let exporter = Exporter::new();
     let guard = gateway(&route(&exporter, "cache_for: 10m"));
     let ask = |more: &str| {
@@ -154,8 +144,7 @@ fn a_request_with_a_body_is_not_shared() {
     let tls = ServerTls::new();
     let config = with_routes(&route(&exporter, "cache_for: 10m, same_for_all: true"));
     let guard = GuardBuilder::new().config(format!("{TLS}{config}")).tls(&tls).start();
-    let client = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let mut client = Http2::begin(client);
+    let mut client = Http2::connect(guard.port());
     let authorization = basic(SCRAPER.0, SCRAPER.1);
     let more = [("authorization", authorization.as_str())];
     for expected in 1..3 {
@@ -195,12 +184,12 @@ fn empty_answers_are_shared_too() {
 
 /// An answer comes as fast as the one who asked first reads it, which may be never.
 #[test]
-fn who_reads_slowly_holds_up_nobody() {
+fn a_client_that_reads_slowly_does_not_delay_a_shared_answer() {
     let body = "x".repeat(15 * 1024 * 1024);
     let exporter = Exporter::answering(ok("", &body));
     let guard = gateway(&route(&exporter, "coalesce: true"));
     let mut slow = guard.connect();
-    slow.send(get("/a/metrics", &format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1))));
+    slow.send(get("/a/metrics", &authorization(SCRAPER)));
     eventually("the exporter is asked", || exporter.requests().len() == 1);
     for _ in 0..2 {
         let answer = get_with(&guard, SCRAPER, "");
@@ -210,7 +199,7 @@ fn who_reads_slowly_holds_up_nobody() {
 }
 
 #[test]
-fn failures_are_nobodys_to_keep() {
+fn failures_are_not_kept() {
     let exporter = Exporter::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     let guard = gateway(&route(&exporter, "cache_for: 10m"));
     for _ in 0..3 {
@@ -219,26 +208,26 @@ fn failures_are_nobodys_to_keep() {
     assert_eq!(exporter.requests().len(), 3);
 
     // An answer that breaks off is no answer.
-    let broken = Exporter::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    let broken = Exporter::scripted(|_, out| {
+        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")?;
+        Ok(Next::Close)
+    });
     let guard = gateway(&route(&broken, "cache_for: 10m"));
     for _ in 0..2 {
         let mut client = guard.connect();
-        client.send(get(
-            "/a/metrics",
-            &format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1)),
-        ));
+        client.send(get("/a/metrics", &authorization(SCRAPER)));
         assert!(client.try_response().is_err());
     }
     assert_eq!(broken.requests().len(), 2);
 }
 
-/// Those who wait for an answer that somebody else does not want any more get one all the same.
+/// Clients that wait for an answer get it when the client that asked first has left.
 #[test]
-fn who_leaves_takes_nothing_away() {
+fn a_client_that_leaves_does_not_cancel_a_shared_answer() {
     let (exporter, release) = held(ok("", PAGE));
     let guard = watched(&route(&exporter, "coalesce: true"));
     let mut leaving = guard.connect();
-    let authorization = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+    let authorization = authorization(SCRAPER);
     leaving.send(get("/a/metrics", &authorization));
     eventually("the exporter is asked", || exporter.requests().len() == 1);
     thread::scope(|scope| {
@@ -253,9 +242,9 @@ fn who_leaves_takes_nothing_away() {
     });
 }
 
-/// For all routes together 64 MiB, whoever asks for what; beyond that requests are forwarded.
+/// 64 MiB for all routes and users together; beyond that requests are forwarded.
 #[test]
-fn what_is_kept_is_bounded() {
+fn the_memory_for_kept_answers_is_bounded() {
     let body = "x".repeat(15 * 1024 * 1024);
     let exporter = Exporter::answering(ok("", &body));
     let guard = gateway(&route(&exporter, "cache_for: 3s"));
@@ -286,4 +275,28 @@ fn an_answer_that_is_too_large_to_keep_is_streamed() {
         assert_eq!((answer.status, answer.body.len()), (200, body.len()));
         assert_eq!(exporter.requests().len(), expected);
     }
+}
+
+/// What `Connection` names is not forwarded: the exporter answers such a request by its own defaults.
+#[test]
+fn a_request_that_keeps_its_accept_fields_to_itself_gets_an_answer_of_its_own() {
+    let exporter = Exporter::scripted(|request, out| {
+        let accepts = request.values("accept").join(",");
+        out.write_all(&ok("Content-Type: text/plain\r\n", format!("accepts {accepts}\n")))?;
+        Ok(Next::KeepAlive)
+    });
+    let guard = gateway(&route(&exporter, "cache_for: 10m, same_for_all: true"));
+    let accept = "Accept: application/openmetrics-text\r\nAccept-Encoding: gzip\r\n";
+    let poisoning = format!("Connection: accept, accept-encoding\r\n{accept}");
+    assert_eq!(get_with(&guard, SCRAPER, &poisoning).text(), "accepts \n");
+    let honest = get_with(&guard, SCRAPER, accept);
+    assert_eq!(honest.text(), "accepts application/openmetrics-text\n");
+}
+
+#[test]
+fn the_address_of_a_client_does_not_reach_the_exporter_with_a_shared_request() {
+    let exporter = Exporter::new();
+    let guard = gateway(&route(&exporter, "coalesce: true"));
+    assert_eq!(get_with(&guard, SCRAPER, "").status, 200);
+    assert!(!exporter.request().has("x-forwarded-for"));
 }

@@ -25,11 +25,13 @@ const METRICS: [&str; 14] = [
 const BEFORE: [&str; 8] = ["", ".", "..", "%2e%2e", "x/..", ";x", "http:", "//a"];
 
 #[test]
-fn whatever_reaches_the_exporter_was_allowed() {
+fn only_allowed_paths_reach_the_exporter_however_spelt() {
     let [open, closed] = [Exporter::new(), Exporter::new()];
     let guard = gateway(&format!(
-        "  - {{path: /open, upstreams: ['{open}']}}\n\
-         \x20 - {{path: /closed, upstreams: ['{closed}'], access: [{{networks: [192.0.2.1]}}]}}\n"
+        "
+        - {{path: /open, upstreams: ['{open}']}}
+        - {{path: /closed, upstreams: ['{closed}'], access: [{{networks: [192.0.2.1]}}]}}
+        "
     ));
     let mut count = 0;
     let mut client = guard.connect();
@@ -72,11 +74,10 @@ fn whatever_reaches_the_exporter_was_allowed() {
 #[test]
 fn the_absolute_form_is_checked_alike() {
     let exporter = Exporter::new();
-    let guard = gateway(&format!("  - {{path: /open, upstreams: ['{exporter}']}}\n"));
+    let guard = gateway(&format!("- {{path: /open, upstreams: ['{exporter}']}}\n"));
+    let login = authorization(SCRAPER);
     let ask = |target: &str| {
-        let authorization = basic(SCRAPER.0, SCRAPER.1);
-        let request =
-            format!("GET {target} HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{login}\r\n");
         guard.connect().request(request).status
     };
     assert_eq!(ask("http://a/open/metrics?x"), 200);

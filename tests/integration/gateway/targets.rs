@@ -6,7 +6,7 @@ use super::*;
 fn only_listed_targets_are_probed() {
     let exporter = Exporter::new();
     let guard = gateway(&format!(
-        "  - {{path: /b, upstreams: ['{exporter}'], paths: [/probe, /metrics], \
+        "- {{path: /b, upstreams: ['{exporter}'], paths: [/probe, /metrics], \
          allowed_targets: ['https://a.example/?x=1', 10.0.0.1]}}\n"
     ));
     let allowed = [

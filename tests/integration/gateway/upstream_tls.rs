@@ -6,55 +6,54 @@ use crate::support::process::{Process, command};
 /// A node_exporter that wants a certificate of `clients`.
 struct Exporter {
     process: Process,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Exporter {
     fn new(server: &Identity, clients: &Authority) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str| dir.path().join(name);
-        guard::write(&file("server.crt"), server.chain_pem());
-        guard::write(&file("server.key"), server.key_pem());
+        guard::write_pair(dir.path(), "server", server);
         guard::write(&file("clients.crt"), clients.pem());
-        guard::write(
-            &file("web.yml"),
-            format!(
-                "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n"
-            ),
-        );
+        guard::write(&file("web.yml"), [TLS, VERIFIED_CLIENTS].concat());
         let mut exporter = command("prometheus-node-exporter");
         exporter.args(["--web.listen-address=127.0.0.1:0", "--web.config.file=web.yml"]);
-        Self { process: Process::spawn(exporter, dir.path()), dir }
+        Self { process: Process::spawn(exporter, dir.path()), _dir: dir }
     }
 
-    fn port(&self) -> String {
-        let _ = &self.dir;
-        let line = self
-            .process
-            .wait_stderr("its address", 1, |line| logfmt::field(line, "msg") == "Listening on");
-        logfmt::field(&line, "address").rsplit(':').next().unwrap().to_owned()
+    fn port(&self) -> u16 {
+        wire::port(&real::address(&self.process))
     }
 }
 
-fn config(port: &str, more: &str) -> String {
-    with_routes(&format!(
-        "  - path: /node\n    upstreams: ['https://127.0.0.1:{port}']\n    upstream_tls:\n      \
-         ca_file: exporters.crt\n      server_name: localhost\n{more}"
-    ))
+/// One route, with these further keys of `upstream_tls`.
+fn config(port: u16, more: &str) -> String {
+    let route = format!(
+        "
+        - path: /node
+          upstreams: ['https://127.0.0.1:{port}']
+          upstream_tls:
+            ca_file: exporters.crt
+            server_name: localhost
+        "
+    );
+    with_routes(&(yaml(&route) + &indented(4, more)))
 }
 
-const CLIENT: &str = "      cert_file: guard.crt\n      key_file: guard.key\n";
+const CLIENT: &str = "
+    cert_file: guard.crt
+    key_file: guard.key
+    ";
 
 #[test]
-fn an_exporter_with_tls_is_asked_and_told_who_asks() {
+fn an_exporter_with_tls_is_verified_and_gets_the_certificate_of_the_guard() {
     let (servers, clients) = (Authority::new("exporters"), Authority::new("guards"));
     let exporter = Exporter::new(&servers.issue(&Leaf::server()), &clients);
     let identity = clients.issue(&Leaf::client());
     let builder = GuardBuilder::new()
-        .config(config(&exporter.port(), CLIENT))
+        .config(config(exporter.port(), CLIENT))
         .file("exporters.crt", servers.pem())
-        .file("guard.crt", identity.chain_pem())
-        .file("guard.key", identity.key_pem());
+        .pair("guard", &identity);
     let guard = builder.start();
     let answer = guard.connect().get_as(SCRAPER, "/node/metrics");
     assert_eq!(answer.status, 200);
@@ -69,19 +68,19 @@ fn an_exporter_with_tls_is_asked_and_told_who_asks() {
     assert_eq!(status(&guard, "/node/metrics"), 200);
 
     // Another name than the certificate has.
-    let named = config(&exporter.port(), CLIENT).replace("localhost", "other.example");
+    let named = config(exporter.port(), CLIENT).replace("localhost", "other.example");
     guard.replace("web.yml", named);
     guard.wait_generation(4);
     assert_eq!(status(&guard, "/node/metrics"), 502);
 
-    // Without its own certificate the guard is nobody.
-    guard.replace("web.yml", config(&exporter.port(), ""));
+    // Without its own certificate the guard is refused.
+    guard.replace("web.yml", config(exporter.port(), ""));
     guard.wait_generation(5);
     assert_eq!(status(&guard, "/node/metrics"), 502);
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn findings_about_upstream_tls_name_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let (ca, other) = (Authority::new("ca"), Authority::new("other"));
     let file = |name: &str| dir.path().join(name);
@@ -104,7 +103,7 @@ fn what_is_missing_is_named() {
         ),
     ] {
         let tls = if tls.is_empty() { String::new() } else { format!(", {tls}") };
-        let config = with_routes(&format!("  - {{path: /a, upstreams: ['{upstream}']{tls}}}\n"));
+        let config = with_routes(&format!("- {{path: /a, upstreams: ['{upstream}']{tls}}}\n"));
         guard::write(&file("web.yml"), config);
         let said = guard::run(dir.path(), &["check", "web.yml"]).expect_code(1).stdout;
         let is_said = |line: &str| line.starts_with("web.yml:5: error") && line.contains(message);

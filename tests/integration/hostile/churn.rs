@@ -2,7 +2,7 @@
 //! as it was.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::support::*;
@@ -53,7 +53,7 @@ impl Site {
 
 /// Fresh connections, each with a few requests: HTTP/1.1, HTTP/2, wrong passwords, half of a
 /// request, none at all.
-fn churn(site: &Site, stop: &AtomicBool, served: &AtomicUsize) {
+fn churn(site: &Site, stop: &load::Stop, served: &AtomicUsize) {
     let authorization = basic(SCRAPER.0, SCRAPER.1);
     let request = |password| {
         let credentials = basic(SCRAPER.0, password);
@@ -66,7 +66,7 @@ fn churn(site: &Site, stop: &AtomicBool, served: &AtomicUsize) {
     };
     let (right, wrong) = (request(SCRAPER.1), request("wrong"));
     let mut round = 0;
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         round += 1;
         match round % 5 {
             0 => {
@@ -94,7 +94,7 @@ fn churn(site: &Site, stop: &AtomicBool, served: &AtomicUsize) {
 
 #[test]
 #[ignore = "takes a minute, or CHURN_SECONDS"]
-fn nothing_grows() {
+fn descriptors_threads_and_memory_do_not_grow() {
     let seconds = std::env::var("CHURN_SECONDS").ok().and_then(|text| text.parse().ok());
     let duration = Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS));
     let directory = tempfile::tempdir().unwrap();
@@ -110,28 +110,21 @@ fn nothing_grows() {
     let tls = ServerTls::new();
     let builder = GuardBuilder::new().config(config(0)).tls(&tls).upstream(&exporter);
     let site = Site { guard: builder.telemetry().start(), tls };
-    let (stop, connections) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let states = std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| churn(&site, &stop, &connections));
-        }
-        let work = std::panic::AssertUnwindSafe(|| {
-            let (begin, mut round, mut states) = (Instant::now(), 0, Vec::new());
-            while begin.elapsed() < duration {
-                round += 1;
-                site.guard.replace("web.yml", config(round));
-                site.guard.wait_generation(u32::try_from(round).unwrap() + 1);
-                if round % 5 == 0 {
-                    drop(exporter);
-                    exporter = start_exporter();
-                }
-                states.push((begin.elapsed(), State::of(&site.guard)));
+    let connections = AtomicUsize::new(0);
+    let come_and_go = |_number, stop: &load::Stop| churn(&site, stop, &connections);
+    let states = load::beside(4, come_and_go, || {
+        let (begin, mut round, mut states) = (Instant::now(), 0, Vec::new());
+        while begin.elapsed() < duration {
+            round += 1;
+            site.guard.replace("web.yml", config(round));
+            site.guard.wait_generation(u32::try_from(round).unwrap() + 1);
+            if round % 5 == 0 {
+                drop(exporter);
+                exporter = start_exporter();
             }
-            states
-        });
-        let states = std::panic::catch_unwind(work);
-        stop.store(true, Relaxed);
-        states.expect("the churn")
+            states.push((begin.elapsed(), State::of(&site.guard)));
+        }
+        states
     });
     let rest = State::at_rest(&site.guard);
     // A quarter of the time is for warming up.

@@ -1,9 +1,10 @@
-//! Wrong passwords by the thousand: they admit nobody, and hold up nobody who knows the right one.
+//! Password guessing clients: none is admitted, and logins with a right password are not delayed.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::support::guard::hash;
+use crate::support::load::Stop;
 use crate::support::*;
 
 const KNOWN: (&str, &str) = ("scraper", "right");
@@ -17,9 +18,9 @@ struct Answers {
 }
 
 /// Wrong passwords on fresh connections until told to stop, for a known and an unknown user.
-fn guess(guard: &Guard, number: usize, stop: &AtomicBool, answers: &Answers) {
+fn guess(guard: &Guard, number: usize, stop: &Stop, answers: &Answers) {
     let mut round = 0;
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         round += 1;
         let user = [KNOWN.0, "nobody"][round % 2];
         let response = guard.connect().get_as((user, &format!("{number} {round}")), "/metrics");
@@ -38,8 +39,8 @@ fn scrape(guard: &Guard, count: usize) -> Vec<Duration> {
         .map(|_| {
             let start = Instant::now();
             assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200, "a scrape missed");
-            // As a scraper would: what matters is the latency of one, not how many fit in.
             let took = start.elapsed();
+            // The pace of the scraper: what matters is the latency of one, not how many fit in.
             std::thread::sleep(Duration::from_millis(5));
             took
         })
@@ -57,25 +58,19 @@ struct Outcome {
 fn flood(guard: &Guard, clients: usize, scrapes: usize) -> Outcome {
     let calm = scrape(guard, scrapes.min(2000));
     let before = procfs::anonymous_memory(guard.id());
-    let stop = AtomicBool::new(false);
     let answers = Answers::default();
-    let flooded = std::thread::scope(|scope| {
-        for number in 0..clients {
-            let (stop, answers) = (&stop, &answers);
-            scope.spawn(move || guess(guard, number, stop, answers));
-        }
-        let flooded =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scrape(guard, scrapes)));
-        stop.store(true, Relaxed);
-        flooded
-    });
+    let flooded = load::beside(
+        clients,
+        |number, stop| guess(guard, number, stop, &answers),
+        || scrape(guard, scrapes),
+    );
     let grown_kib = procfs::anonymous_memory(guard.id()).saturating_sub(before);
     let [unauthorized, later, others] =
         [&answers.unauthorized, &answers.come_back_later, &answers.others].map(|n| n.load(Relaxed));
     println!("401: {unauthorized}, 429: {later}, grown by {grown_kib} KiB");
     assert_eq!(others, 0, "anything but 401 and 429 with Retry-After");
     assert!(unauthorized + later > 0);
-    Outcome { calm, flooded: flooded.expect("the good user"), grown_kib }
+    Outcome { calm, flooded, grown_kib }
 }
 
 fn guard(cost: u32) -> (Exporter, Guard) {
@@ -87,7 +82,7 @@ fn guard(cost: u32) -> (Exporter, Guard) {
 }
 
 #[test]
-fn the_good_user_is_served_through_a_flood() {
+fn scrapes_are_answered_during_a_flood_of_wrong_passwords() {
     let (_exporter, guard) = guard(10);
     let outcome = flood(&guard, 16, 200);
     assert!(outcome.grown_kib < 50 * 1024, "grown by {} KiB", outcome.grown_kib);
@@ -96,7 +91,7 @@ fn the_good_user_is_served_through_a_flood() {
 /// 64 clients for a minute at cost 12.
 #[test]
 #[ignore = "takes more than a minute"]
-fn a_long_flood_delays_nobody() {
+fn a_long_flood_of_wrong_passwords_does_not_delay_scrapes() {
     let (_exporter, guard) = guard(12);
     let outcome = flood(&guard, 64, 8000);
     let p99 = |times: &[Duration]| times[times.len() * 99 / 100];
@@ -112,7 +107,7 @@ fn a_long_flood_delays_nobody() {
 
 /// A login that is not remembered yet, from an address that did not fail, is next in the queue.
 #[test]
-fn a_right_password_is_not_behind_wrong_ones() {
+fn a_right_password_is_checked_before_waiting_wrong_ones() {
     let exporter = Exporter::new();
     let config = users(&[(KNOWN.0, &hash(KNOWN.1, 10))]);
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
@@ -135,15 +130,12 @@ fn a_right_password_is_not_behind_wrong_ones() {
     assert!(answered < waiting.len() / 2, "{answered} of {} were first", waiting.len());
 }
 
-/// Different wrong passwords from one address; others, and what is remembered, are not concerned.
+/// Different wrong passwords from one address; other addresses and remembered logins do not wait.
 #[test]
-fn a_guesser_has_to_wait() {
-    let limits = "proxy: {limits: {max_auth_failures: 3}}\n";
+fn a_client_that_guesses_passwords_has_to_wait() {
     let exporter = Exporter::new();
-    let config = format!(
-        "{}{limits}",
-        users(&[(KNOWN.0, &quick_hash(KNOWN.1)), ("other", &quick_hash("x"))])
-    );
+    let users = users(&[(KNOWN.0, &quick_hash(KNOWN.1)), ("other", &quick_hash("x"))]);
+    let config = users + &limits("max_auth_failures: 3");
     let guard = GuardBuilder::new().config(config).upstream(&exporter).telemetry().start();
     assert_eq!(guard.connect().get_as(KNOWN, "/metrics").status, 200);
     let ask = |user, password: &str| guard.connect().get_as((user, password), "/metrics");
@@ -153,7 +145,7 @@ fn a_guesser_has_to_wait() {
     let refused = ask(KNOWN.0, "4");
     assert_eq!(refused.status, 429);
     assert!(refused.header("retry-after").is_some_and(|seconds| ["1", "2"].contains(&seconds)));
-    // The right password of somebody who is not remembered was not looked at, either.
+    // A right password that is not remembered was not checked, either.
     assert_eq!(ask("other", "x").status, 429);
     assert_eq!(ask(KNOWN.0, KNOWN.1).status, 200, "remembered");
     let mut elsewhere = Client::plain_from([127, 0, 0, 2], guard.port());
@@ -166,15 +158,21 @@ fn a_guesser_has_to_wait() {
 /// The password that a scraper has made the guard remember is no easier to guess than another, from
 /// another address; nor is a token.
 #[test]
-fn what_is_remembered_cannot_be_guessed_without_waiting() {
+fn remembered_credentials_cannot_be_guessed_without_waiting() {
     let token = "token-of-the-scraper";
     let digest = openssl::sha::sha256(token.as_bytes()).map(|byte| format!("{byte:02x}")).concat();
     let exporter = Exporter::new();
-    let config = format!(
-        "{}proxy:\n  limits: {{max_auth_failures: 3}}\n  tokens: {{ci: 'sha256:{digest}'}}\n  \
-         routes: [{{path: /e, upstreams: ['{exporter}'], access: [{{any_user: true}}, {{tokens: [ci]}}]}}]\n",
-        users(&[(KNOWN.0, &quick_hash(KNOWN.1))]),
-    );
+    let config = users(&[(KNOWN.0, &quick_hash(KNOWN.1))])
+        + &proxy(&format!(
+            "
+            limits: {{max_auth_failures: 3}}
+            tokens: {{ci: 'sha256:{digest}'}}
+            routes:
+            - path: /e
+              upstreams: ['{exporter}']
+              access: [{{any_user: true}}, {{tokens: [ci]}}]
+            "
+        ));
     let guard = GuardBuilder::new().config(config).start();
     let ask = |host: u8, credentials: &str| {
         let mut client = Client::plain_from([127, 0, 0, host], guard.port());
@@ -191,9 +189,9 @@ fn what_is_remembered_cannot_be_guessed_without_waiting() {
         }
     }
     for credentials in &right {
-        assert_eq!(ask(2, credentials), 429, "a guesser");
+        assert_eq!(ask(2, credentials), 429, "guessed from there");
         assert_eq!(ask(1, credentials), 200, "it was right from there before");
-        assert_eq!(ask(3, credentials), 200, "nobody guessed from there");
+        assert_eq!(ask(3, credentials), 200, "no guess came from there");
     }
     eventually("the wait is over", || ask(2, &right[0]) == 200);
 }
@@ -201,7 +199,7 @@ fn what_is_remembered_cannot_be_guessed_without_waiting() {
 /// A scraper with yesterday's password tries it again and again; that is no guessing.
 #[test]
 fn the_same_wrong_password_does_not_count_twice() {
-    let config = format!("{}proxy: {{limits: {{max_auth_failures: 3}}}}\n", scraper());
+    let config = scraper() + &limits("max_auth_failures: 3");
     let guard = GuardBuilder::new().config(config).start();
     let mut client = guard.connect();
     for _ in 0..50 {

@@ -1,15 +1,14 @@
-//! Strangers that have the guard compute handshakes: one record, sent again and again, costs them
-//! nothing and the guard a signature.
+//! Clients without credentials that have the guard compute handshakes: one record, sent again and
+//! again, costs them nothing and the guard a signature.
 
 use std::io::Read;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::StopOnDrop;
-use crate::support::certificates::KeyKind;
+use crate::support::load::Stop;
 use crate::support::*;
 
 /// What a client says first, up to now to another server.
@@ -29,8 +28,8 @@ fn client_hello() -> Vec<u8> {
 }
 
 /// One connection after the other from an address of its own: the answer is waited for and dropped.
-fn replay(guard: &Guard, hello: &[u8], stop: &AtomicBool, answered: &AtomicUsize) {
-    while !stop.load(Relaxed) {
+fn replay(guard: &Guard, hello: &[u8], stop: &Stop, answered: &AtomicUsize) {
+    while !stop.is_set() {
         let mut client = Client::plain_from([127, 0, 0, 2], guard.port());
         // Reset at its end: the ports of one address last a minute otherwise.
         SockRef::from(&client.socket()).set_linger(Some(Duration::ZERO)).unwrap();
@@ -45,8 +44,7 @@ fn replay(guard: &Guard, hello: &[u8], stop: &AtomicBool, answered: &AtomicUsize
 fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Duration> {
     let exporter = Exporter::new();
     let tls = ServerTls::with_key(key);
-    let config = format!("{TLS}{}", scraper());
-    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let guard = GuardBuilder::new().guarded(&tls).upstream(&exporter).start();
     let scrape = || {
         let begun = Instant::now();
         let mut client = TlsClient::new().connect(guard.port());
@@ -54,15 +52,13 @@ fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Durati
         begun.elapsed()
     };
     scrape();
-    let (hello, stop, answered) = (client_hello(), AtomicBool::new(false), AtomicUsize::new(0));
-    let mut times = std::thread::scope(|scope| {
-        for _ in 0..attackers {
-            scope.spawn(|| replay(&guard, &hello, &stop, &answered));
-        }
-        let _stop = StopOnDrop(&stop);
+    let (hello, answered) = (client_hello(), AtomicUsize::new(0));
+    let attack = |_number, stop: &Stop| replay(&guard, &hello, stop, &answered);
+    let mut times = load::beside(attackers, attack, || {
         let (begun, mut times) = (Instant::now(), Vec::new());
         while begun.elapsed() < length {
             times.push(scrape());
+            // The pace of the scraper.
             std::thread::sleep(Duration::from_millis(20));
         }
         times
@@ -75,19 +71,19 @@ fn scrape_beside(attackers: usize, key: KeyKind, length: Duration) -> Vec<Durati
         times[times.len() / 2],
         times[times.len() - 1],
     );
-    assert!(answered > 0, "nobody attacked");
+    assert!(answered > 0, "no replay was answered");
     times
 }
 
 #[test]
-fn replayed_handshakes_stop_no_scrape() {
+fn scrapes_are_answered_during_replayed_handshakes() {
     scrape_beside(50, KeyKind::Ecdsa, Duration::from_secs(1));
 }
 
-/// As many as may connect from one address, almost, and keys that are dear to sign with.
+/// As many as may connect from one address, almost, and keys with which a signature is expensive.
 #[test]
 #[ignore = "takes a minute"]
-fn a_flood_of_handshakes_from_one_address_is_behind_everybody_else() {
+fn a_flood_of_handshakes_from_one_address_does_not_delay_others() {
     for key in [KeyKind::Ecdsa, KeyKind::Rsa] {
         let times = scrape_beside(500, key, Duration::from_secs(20));
         assert!(times[times.len() - 1] < Duration::from_secs(1), "{:?}", times[times.len() - 1]);

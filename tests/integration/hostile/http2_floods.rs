@@ -5,20 +5,21 @@
 //! gets the processor. The time an answer takes is only looked at by `make stress`.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::StopOnDrop;
 use super::frames::*;
 use crate::support::http2::*;
+use crate::support::load::Stop;
 use crate::support::wire::is_timeout;
 use crate::support::*;
 
 /// Half of them with credentials, and of each half one that never reads.
-const ATTACKERS: u32 = 4;
+const ATTACKERS: usize = 4;
 
-/// Between two batches of an attacker's, and between two questions of the good client's.
+/// The pace of the attack: between two batches of an attacker's, and between two questions of the
+/// good client's. What sleeps for it waits for nothing.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Before an attacker connects again: the handshakes are not what is tested.
@@ -95,17 +96,21 @@ fn cancelled_requests(attack: &mut Attack, count: usize) -> Vec<Vec<u8>> {
     (0..count).flat_map(request).collect()
 }
 
+/// Frames of one stream, which is begun with the first batch.
+fn after_headers(attack: &Attack, flags: u8, mut frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    if attack.begins() {
+        frames.insert(0, headers(1, flags, &attack.request));
+    }
+    frames
+}
+
 /// CVE-2024-27316: a header block that never ends.
 const CONTINUATIONS: Flood = Flood {
     name: "CONTINUATION",
     cut_off: true,
     batch: |attack| {
         let field = literal("x-flood", &"x".repeat(1000));
-        let mut frames = vec![continuation(1, NONE, &field); 20];
-        if attack.begins() {
-            frames.insert(0, headers(1, NONE, &attack.request));
-        }
-        frames
+        after_headers(attack, NONE, vec![continuation(1, NONE, &field); 20])
     },
 };
 
@@ -113,26 +118,14 @@ const CONTINUATIONS: Flood = Flood {
 const EMPTY_CONTINUATIONS: Flood = Flood {
     name: "empty CONTINUATION",
     cut_off: true,
-    batch: |attack| {
-        let mut frames = vec![continuation(1, NONE, b""); 20];
-        if attack.begins() {
-            frames.insert(0, headers(1, NONE, &attack.request));
-        }
-        frames
-    },
+    batch: |attack| after_headers(attack, NONE, vec![continuation(1, NONE, b""); 20]),
 };
 
 /// CVE-2019-9518.
 const EMPTY_DATA: Flood = Flood {
     name: "empty DATA",
     cut_off: true,
-    batch: |attack| {
-        let mut frames = vec![data(1, NONE, b""); 20];
-        if attack.begins() {
-            frames.insert(0, headers(1, END_HEADERS, &attack.request));
-        }
-        frames
-    },
+    batch: |attack| after_headers(attack, END_HEADERS, vec![data(1, NONE, b""); 20]),
 };
 
 /// CVE-2016-6581: one long field in the dynamic table, and a byte for each time it is meant.
@@ -192,10 +185,10 @@ fn h2(port: u16) -> Client {
 }
 
 /// Flood on one connection after the other.
-fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tally) {
+fn attack(flood: &Flood, port: u16, number: usize, stop: &Stop, tally: &Tally) {
     let (authorized, reads) = (number & 1 == 0, number & 2 == 0);
     let mut stuck = Vec::new();
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         let mut client = h2(port);
         client.set_write_timeout(STUCK);
         client.send([PREFACE, &settings(&[])].concat());
@@ -210,6 +203,7 @@ fn attack(flood: &Flood, port: u16, number: u32, stop: &AtomicBool, tally: &Tall
                 stuck.truncate(MOST_STUCK);
             }
         }
+        // The pace of the attack.
         thread::sleep(RECONNECT);
     }
 }
@@ -226,10 +220,10 @@ fn flood_on(
     flood: &Flood,
     mut attack: Attack,
     reads: bool,
-    stop: &AtomicBool,
+    stop: &Stop,
     tally: &Tally,
 ) -> End {
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         let frames = attack.frames(flood);
         match client.try_send(&frames.concat()) {
             Ok(()) => tally.frames.fetch_add(frames.len() as u64, Relaxed),
@@ -237,6 +231,7 @@ fn flood_on(
             Err(_) => return End::Closed,
         };
         if !reads {
+            // The pace of the attack.
             thread::sleep(PACE);
         } else if client.closes_within(PACE) {
             return End::Closed;
@@ -295,6 +290,7 @@ impl Phase {
                 good.ask_on_a_new_connection();
                 phase.memory = phase.memory.max(procfs::anonymous_memory(guard.id()));
             }
+            // The pace of the good client.
             thread::sleep(PACE);
         }
         phase.took.sort();
@@ -358,21 +354,16 @@ impl fmt::Display for Report {
 fn run(flood: &Flood, calm: Duration, length: Duration) -> Report {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let mut guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let mut guard = GuardBuilder::new().guarded(&tls).upstream(&exporter).start();
     let port = guard.port();
     let mut good = Good::new(&guard);
     let calm = Phase::watch(&guard, &mut good, calm);
-    let (stop, tally) = (AtomicBool::new(false), Tally::default());
-    let under_attack = thread::scope(|scope| {
-        for number in 0..ATTACKERS {
-            let (stop, tally) = (&stop, &tally);
-            scope.spawn(move || attack(flood, port, number, stop, tally));
-        }
-        // Also when the good client panics, or the scope would never end.
-        let _stop = StopOnDrop(&stop);
-        Phase::watch(&guard, &mut good, length)
-    });
+    let tally = Tally::default();
+    let under_attack = load::beside(
+        ATTACKERS,
+        |number, stop| attack(flood, port, number, stop, &tally),
+        || Phase::watch(&guard, &mut good, length),
+    );
     assert!(guard.process().exited().is_none(), "the guard has gone");
     let log_lines = guard.stderr().len();
     Report { flood: *flood, calm, under_attack, tally, log_lines }
@@ -386,47 +377,47 @@ fn brief(flood: &Flood) {
 }
 
 #[test]
-fn rapid_reset() {
+fn rapid_resets_are_cut_off() {
     brief(&RAPID_RESET);
 }
 
 #[test]
-fn steady_reset() {
+fn steady_resets_do_not_grow_memory() {
     brief(&STEADY_RESET);
 }
 
 #[test]
-fn header_blocks_without_end() {
+fn header_blocks_without_end_are_cut_off() {
     brief(&CONTINUATIONS);
 }
 
 #[test]
-fn header_blocks_without_end_or_content() {
+fn header_blocks_without_end_or_content_are_cut_off() {
     brief(&EMPTY_CONTINUATIONS);
 }
 
 #[test]
-fn empty_data() {
+fn a_flood_of_empty_data_is_cut_off() {
     brief(&EMPTY_DATA);
 }
 
 #[test]
-fn header_list_bombs() {
+fn header_lists_that_expand_are_cut_off() {
     brief(&HEADER_BOMB);
 }
 
 #[test]
-fn streams_held_open() {
+fn streams_that_are_held_open_do_not_grow_memory() {
     brief(&HELD_STREAMS);
 }
 
 #[test]
-fn settings_without_end() {
+fn a_flood_of_settings_does_not_grow_memory() {
     brief(&SETTINGS_FLOOD);
 }
 
 #[test]
-fn pings_without_end() {
+fn a_flood_of_pings_does_not_grow_memory() {
     brief(&PINGS);
 }
 

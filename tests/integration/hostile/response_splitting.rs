@@ -1,9 +1,9 @@
-//! Response splitting: an exporter, or somebody who has got into it, answers more than it was
-//! asked. Nobody gets what was not meant for him, and no client has to guess where it ends.
+//! Response splitting: a compromised exporter answers more than it was asked. No client gets an
+//! answer to another request, and none has to guess where its own ends.
 
 use crate::support::*;
 
-/// What is to be taken for the answer to somebody else's request.
+/// What is to be taken for the answer to another request.
 const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned";
 const CHUNKS: &str = "5\r\nhello\r\n0\r\n\r\n";
 
@@ -51,7 +51,7 @@ fn answers() -> Vec<String> {
     with_length.chain(with_coding).chain(without_body).collect()
 }
 
-/// Whoever reads it finds the same end, and nothing is switched to.
+/// Every parser finds the same end, and no protocol is switched to.
 fn is_clear(head: &Response) -> bool {
     let lengths = head.values("content-length");
     let codings = head.values("transfer-encoding");
@@ -64,7 +64,7 @@ fn is_clear(head: &Response) -> bool {
 }
 
 #[test]
-fn an_answer_too_many_is_nobodys() {
+fn a_second_answer_of_the_exporter_reaches_no_client() {
     let answers = answers();
     let scripted = answers.clone();
     let exporter = Exporter::scripted(move |request, out| {

@@ -22,7 +22,7 @@ fn canaries() -> (Guard, ServerTls, Vec<String>) {
 }
 
 #[test]
-fn canaries_are_seen_nowhere() {
+fn no_secret_is_in_an_answer_a_log_or_proc() {
     let (mut guard, _tls, secrets) = canaries();
     let mut seen = Vec::new();
     let mut client = TlsClient::new().connect(guard.port());
@@ -70,12 +70,12 @@ fn canaries_are_seen_nowhere() {
 }
 
 #[test]
-fn there_is_no_core_dump() {
+fn a_crash_leaves_no_core_dump() {
     let (mut guard, _tls, _) = canaries();
     let limits = fs::read_to_string(format!("/proc/{}/limits", guard.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-    // What is not dumpable belongs to root (proc(5)), whoever runs it.
+    // The files of what is not dumpable belong to root (proc(5)), whatever user runs it.
     guard.signal(libc::SIGABRT);
     let status = guard.process().wait_exit();
     assert_eq!(status.signal(), Some(libc::SIGABRT));
@@ -84,9 +84,9 @@ fn there_is_no_core_dump() {
     assert!(left.iter().all(|file| !file.file_name().to_string_lossy().contains("core")));
 }
 
-/// The attempt of somebody with the same user id: a program without capabilities tries to attach.
+/// A program with the same user id and without capabilities reads the memory.
 #[test]
-fn nobody_can_look_into_the_memory() {
+fn another_process_of_the_user_cannot_read_the_memory() {
     let (guard, _tls, _) = canaries();
     let mut reader = process::command("setpriv");
     let memory = format!("/proc/{}/mem", guard.id());

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::support::*;
@@ -12,9 +11,8 @@ const CLIENTS: usize = 100;
 const MANY_CLIENTS: usize = 1000;
 
 /// So that the test is over soon; 10 s and more by default.
-const SHORT: &str = "proxy:\n  limits:\n    handshake_timeout: 1s\n    header_timeout: 1s\n    \
-     body_timeout: 1s\n    write_timeout: 1s\n    idle_timeout: 1s\n";
-const HALF_A_MINUTE_AT_MOST: &str = "proxy:\n  limits:\n    idle_timeout: 10s\n";
+const SHORT: &str = "proxy: {limits: {handshake_timeout: 1s, header_timeout: 1s, body_timeout: 1s, write_timeout: 1s, idle_timeout: 1s}}\n";
+const HALF_A_MINUTE_AT_MOST: &str = "proxy: {limits: {idle_timeout: 10s}}\n";
 
 /// A page that fits into no socket's buffers.
 const LARGE: usize = 16 * 1024 * 1024;
@@ -31,7 +29,7 @@ struct Kind {
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 fn request(more: &str) -> String {
-    get("/metrics", &format!("Authorization: {}\r\n{more}", basic(SCRAPER.0, SCRAPER.1)))
+    get("/metrics", &(authorization(SCRAPER) + more))
 }
 
 fn sent(guard: &Guard, bytes: impl AsRef<[u8]>) -> Client {
@@ -110,28 +108,22 @@ fn outlive(kind: &Kind, guard: &Guard, count: usize, patience: Duration) {
     assert_eq!(probe().get_as(SCRAPER, "/small").status, 200);
     let mut clients: Vec<Client> = (0..count).map(|_| (kind.begin)(guard)).collect();
     let sockets: Vec<TcpStream> = clients.iter_mut().map(Client::socket).collect();
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Relaxed) {
-                for mut socket in &sockets {
-                    // One that was closed takes nothing more.
-                    let _ = socket.write(kind.then);
-                }
-                std::thread::sleep(Duration::from_millis(20));
+    let trickle = |_number, stop: &load::Stop| {
+        while !stop.is_set() {
+            for mut socket in &sockets {
+                // One that was closed takes nothing more.
+                let _ = socket.write(kind.then);
             }
-        });
-        let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            process::eventually_within(patience, kind.name, || {
-                assert_eq!(probe().get_as(SCRAPER, "/small").status, 200, "the good probe");
-                // The connection that asks, and probes whose end is not seen yet.
-                guard.metric("exporter_guard_open_connections") < 4.0
-            });
-        }));
-        stop.store(true, Relaxed);
-        if let Err(panic) = gone {
-            std::panic::resume_unwind(panic);
+            // The pace of the attack.
+            std::thread::sleep(Duration::from_millis(20));
         }
+    };
+    load::beside(1, trickle, || {
+        eventually_within(patience, kind.name, || {
+            assert_eq!(probe().get_as(SCRAPER, "/small").status, 200, "the good probe");
+            // The connection that asks, and probes whose end is not seen yet.
+            guard.metric("exporter_guard_open_connections") < 4.0
+        });
     });
 }
 
@@ -149,26 +141,30 @@ fn outlive_all(count: usize, limits: &str, patience: Duration) {
 
 /// The deadline for the body of a request is for nothing that comes after it.
 #[test]
-fn a_body_that_was_answered_by_the_guard_itself_is_over() {
-    let config = format!("{}proxy: {{limits: {{body_timeout: 1s}}}}\n", scraper());
-    let guard = GuardBuilder::new().config(config).start();
+fn the_deadline_of_a_refused_body_ends_with_the_answer() {
+    let config = format!("{}{}", scraper(), limits("body_timeout: 1s"));
+    let exporter = Exporter::new();
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.response().status, 401);
-    std::thread::sleep(Duration::from_millis(1200));
+    // Another body, begun later and never whole, has had its time.
+    let mut later = guard.connect();
+    later.send(request("Content-Length: 1\r\n"));
+    later.wait_close();
     for _ in 0..10 {
         assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
     }
 }
 
 #[test]
-fn every_phase_ends() {
+fn every_phase_of_a_slow_connection_ends() {
     outlive_all(CLIENTS, SHORT, Duration::from_secs(60));
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn every_phase_ends_for_a_thousand_by_default() {
+fn every_phase_of_a_thousand_slow_connections_ends_by_default() {
     // The kernel takes gigabytes for those that do not read before they block.
     outlive_all(MANY_CLIENTS, HALF_A_MINUTE_AT_MOST, Duration::from_secs(240));
 }

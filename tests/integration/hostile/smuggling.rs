@@ -1,5 +1,5 @@
 //! Request smuggling: one connection, two readings. Whatever the bytes, the exporter gets the
-//! requests that were authorized and no others, in a form that nobody can misread.
+//! requests that were authorized and no others, in a form that has one reading.
 
 use std::collections::BTreeSet;
 
@@ -170,9 +170,9 @@ fn is_beginning_of_an_authorized_request(fragment: &[u8]) -> bool {
     head.starts_with("post /outer-") && !head.contains("authorization:")
 }
 
-/// The table is as large as it is meant to be, and says nothing twice.
+/// The rows are as many as they are meant to be, and none stands twice.
 #[test]
-fn the_rows_are_many_and_distinct() {
+fn there_are_three_hundred_distinct_rows() {
     let rows = rows();
     let mut templates = BTreeSet::new();
     let twice: Vec<&Row> = rows.iter().filter(|row| !templates.insert(&row.template)).collect();

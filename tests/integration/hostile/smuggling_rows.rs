@@ -826,7 +826,7 @@ fn targets() -> Vec<Case> {
     wrong.into_iter().chain(right).chain([absolute]).collect()
 }
 
-/// Requests of which one, at each place in turn, is somebody else's.
+/// Requests of which one, at each place in turn, has no credentials.
 fn pipelines() -> Vec<Case> {
     let mut rows = Vec::new();
     for count in 2..=6 {

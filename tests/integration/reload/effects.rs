@@ -5,13 +5,8 @@ use openssl::ssl::SslVersion;
 use super::with_password;
 use crate::support::*;
 
-fn served_certificate(guard: &Guard) -> Vec<u8> {
-    let client = TlsClient::new().connect(guard.port());
-    client.ssl().peer_certificate().expect("a certificate").to_der().unwrap()
-}
-
 #[test]
-fn users_come_and_go() {
+fn users_are_added_and_removed_by_a_reload() {
     let (ann, bob) = (quick_hash("a"), quick_hash("b"));
     let guard = GuardBuilder::new().config(users(&[("ann", &ann)])).start();
     let status = |user, password| guard.connect().get_as((user, password), "/metrics").status;
@@ -27,16 +22,16 @@ fn users_come_and_go() {
 }
 
 #[test]
-fn a_certificate_and_its_key() {
+fn a_new_certificate_with_its_key_is_served() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
-    assert_eq!(served_certificate(&guard), tls.identity.cert.to_der().unwrap());
+    assert_eq!(guard.certificate(), tls.identity.cert.to_der().unwrap());
     let next = tls.ca.issue(&Leaf::server().valid(-1, 200));
     // One after the other; in between they do not match.
     guard.replace("server.crt", next.chain_pem());
     guard.replace("server.key", next.key_pem());
     let line = guard.wait_generation(2);
-    assert_eq!(served_certificate(&guard), next.cert.to_der().unwrap());
+    assert_eq!(guard.certificate(), next.cert.to_der().unwrap());
     assert!(logfmt::field(&line, "changed").contains("certificate"), "{line}");
     let (old, new) =
         (logfmt::field(&line, "cert_not_after_old"), logfmt::field(&line, "cert_not_after"));
@@ -45,7 +40,7 @@ fn a_certificate_and_its_key() {
 
 /// Issued anew for the same key.
 #[test]
-fn a_certificate_alone() {
+fn a_new_certificate_for_the_same_key_is_served() {
     let (first, second) = (Authority::new("one"), Authority::new("two"));
     let identity = first.issue(&Leaf::server());
     let builder = GuardBuilder::new().config(TLS).file("server.key", identity.key_pem());
@@ -53,15 +48,14 @@ fn a_certificate_alone() {
     let renewed = certificates::renew(&second, &identity);
     guard.replace("server.crt", renewed.chain_pem());
     guard.wait_generation(2);
-    assert_eq!(served_certificate(&guard), renewed.cert.to_der().unwrap());
+    assert_eq!(guard.certificate(), renewed.cert.to_der().unwrap());
 }
 
 #[test]
-fn a_client_ca_file_changed_alone() {
+fn a_changed_client_ca_file_decides_about_new_connections() {
     let tls = ServerTls::new();
     let (old, new) = (Authority::new("old"), Authority::new("new"));
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let builder = GuardBuilder::new().config(format!("{TLS}{VERIFIED_CLIENTS}")).tls(&tls);
     let guard = builder.file("clients.crt", old.pem()).start();
     let gets_in = |ca: &Authority| {
         let client = TlsClient::new().identity(&ca.issue(&Leaf::client()));
@@ -77,14 +71,13 @@ fn a_client_ca_file_changed_alone() {
 }
 
 #[test]
-fn the_client_auth_type() {
+fn a_client_auth_type_that_was_added_is_enforced() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
     let guard = GuardBuilder::new().config(TLS).tls(&tls).file("clients.crt", ca.pem()).start();
     let anybody = || TlsClient::new().try_get(guard.port(), "").is_ok();
     assert!(anybody());
-    let lines = "  client_ca_file: clients.crt\n  client_auth_type: ";
-    guard.replace("web.yml", format!("{TLS}{lines}RequireAndVerifyClientCert\n"));
+    guard.replace("web.yml", format!("{TLS}{VERIFIED_CLIENTS}"));
     guard.wait_generation(2);
     assert!(!anybody());
     let client = TlsClient::new().identity(&ca.issue(&Leaf::client()));
@@ -92,7 +85,7 @@ fn the_client_auth_type() {
 }
 
 #[test]
-fn http2_on_and_off() {
+fn http2_is_turned_off_and_on_for_new_connections() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
     let alpn = || {
@@ -100,7 +93,16 @@ fn http2_on_and_off() {
         client.ssl().selected_alpn_protocol().map(<[u8]>::to_vec)
     };
     assert_eq!(alpn().as_deref(), Some(&b"h2"[..]));
-    guard.replace("web.yml", format!("{TLS}http_server_config:\n  http2: false\n"));
+    guard.replace(
+        "web.yml",
+        TLS.to_owned()
+            + &yaml(
+                "
+                http_server_config:
+                  http2: false
+                ",
+            ),
+    );
     guard.wait_generation(2);
     assert_eq!(alpn().as_deref(), Some(&b"http/1.1"[..]));
     guard.replace("web.yml", TLS);
@@ -109,7 +111,7 @@ fn http2_on_and_off() {
 }
 
 #[test]
-fn tls_versions_and_suites() {
+fn changed_tls_versions_and_suites_are_enforced() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
     let tls12 = |ciphers: &str| {
@@ -119,18 +121,18 @@ fn tls_versions_and_suites() {
     const AES128: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
     const AES256: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
     assert!(tls12(AES128) && tls12(AES256));
-    let lines = "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n";
-    guard.replace("web.yml", format!("{TLS}{lines}"));
+    let suite = "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]";
+    guard.replace("web.yml", tls_with(suite));
     guard.wait_generation(2);
     assert!(tls12(AES128) && !tls12(AES256));
-    guard.replace("web.yml", format!("{TLS}  min_version: TLS13\n"));
+    guard.replace("web.yml", tls_with("min_version: TLS13"));
     guard.wait_generation(3);
     assert!(!tls12(AES128) && !tls12(AES256));
     assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
 }
 
 #[test]
-fn tls_itself_turned_on() {
+fn tls_is_turned_on_for_new_connections() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(with_password("1")).tls(&tls).start();
     let mut before = guard.connect();
@@ -150,26 +152,24 @@ fn a_connection_from_before_client_certificates_needs_a_new_handshake() {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let config = format!("{TLS}{}", scraper());
-    let builder = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter);
+    let builder = GuardBuilder::new().guarded(&tls).upstream(&exporter);
     let guard = builder.file("clients.crt", ca.pem()).start();
     let connect = || TlsClient::new().connect(guard.port());
-    let mut stranger = connect();
+    let mut anonymous = connect();
     let mut idle = connect();
-    let mut http2 = Http2::begin(TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port()));
-    assert_eq!(stranger.get("/metrics").status, 401);
+    let mut http2 = Http2::connect(guard.port());
+    assert_eq!(anonymous.get("/metrics").status, 401);
     assert!(!http2.get("/metrics", &[]).ok);
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    guard.replace("web.yml", format!("{TLS}{lines}"));
+    guard.replace("web.yml", format!("{TLS}{VERIFIED_CLIENTS}"));
     guard.wait_generation(2);
-    for client in [&mut stranger, &mut idle] {
+    for client in [&mut anonymous, &mut idle] {
         assert_eq!(client.get("/metrics").status, 421);
         client.wait_close();
     }
     assert!(!http2.get("/metrics", &[]).ok);
-    let friend = ca.issue(&Leaf::client());
-    let mut friend = TlsClient::new().identity(&friend).connect(guard.port());
-    assert_eq!(friend.get("/metrics").status, 200);
+    let known = ca.issue(&Leaf::client());
+    let mut known = TlsClient::new().identity(&known).connect(guard.port());
+    assert_eq!(known.get("/metrics").status, 200);
     assert_eq!(exporter.requests().len(), 1);
 }
 
@@ -177,15 +177,15 @@ fn a_connection_from_before_client_certificates_needs_a_new_handshake() {
 fn no_connection_is_dropped() {
     let exporter = Exporter::new();
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let guard = GuardBuilder::new().config(&config).tls(&tls).upstream(&exporter).start();
+    let users = scraper();
+    let config = TLS.to_owned() + &users;
+    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
     let mut http1 = TlsClient::new().trust(&tls.ca).connect(guard.port());
     let http2 = TlsClient::new().trust(&tls.ca).alpn(tls::H2_AND_HTTP1).connect(guard.port());
     let mut http2 = Http2::begin(http2);
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
     let mut ask = || {
         assert_eq!(http1.get_as(SCRAPER, "/metrics").text(), PAGE);
-        assert!(http2.get("/metrics", &[("authorization", &authorization)]).ok);
+        assert!(http2.get_as(SCRAPER, "/metrics").ok);
     };
     ask();
     let next = ServerTls::new();
@@ -193,34 +193,27 @@ fn no_connection_is_dropped() {
     guard.replace("server.crt", next.identity.chain_pem());
     guard.wait_generation(2);
     ask();
-    guard.replace(
-        "web.yml",
-        format!("{config}http_server_config:\n  http2: false\n")
-            .replace("server.key\n", "server.key\n  min_version: TLS13\n"),
+    let http1_only = yaml(
+        "
+        http_server_config:
+          http2: false
+        ",
     );
+    guard.replace("web.yml", tls_with("min_version: TLS13") + &users + &http1_only);
     guard.wait_generation(3);
     ask();
-    assert_eq!(served_certificate(&guard), next.identity.cert.to_der().unwrap());
+    assert_eq!(guard.certificate(), next.identity.cert.to_der().unwrap());
 }
 
 /// A response that is on its way when the configuration changes comes to its end.
 #[test]
 fn a_response_under_way_is_finished() {
-    let (go, told) = std::sync::mpsc::channel::<()>();
-    let told = std::sync::Mutex::new(told);
-    let exporter = Exporter::scripted(move |_, out| {
-        out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello ")?;
-        // The test may have failed and gone.
-        let _ = told.lock().unwrap().recv();
-        out.write_all(b"world")?;
-        Ok(Next::KeepAlive)
-    });
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n";
+    let (exporter, go) = Exporter::held(format!("{head}hello "), "world");
     let tls = ServerTls::new();
-    let config = format!("{TLS}{}", scraper());
-    let guard = GuardBuilder::new().config(config).tls(&tls).upstream(&exporter).start();
+    let guard = GuardBuilder::new().guarded(&tls).upstream(&exporter).start();
     let mut client = TlsClient::new().connect(guard.port());
-    let authorization = basic(SCRAPER.0, SCRAPER.1);
-    client.send(get("/metrics", &format!("Authorization: {authorization}\r\n")));
+    client.send(get("/metrics", &authorization(SCRAPER)));
     assert_eq!(client.head().status, 200);
     guard.replace("web.yml", format!("{TLS}{}", with_password("other")));
     guard.wait_generation(2);
@@ -229,7 +222,7 @@ fn a_response_under_way_is_finished() {
 }
 
 #[test]
-fn the_metrics_follow() {
+fn the_metrics_count_reloads_and_failures() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).telemetry().start();
     let reloads = |result: &str| {
@@ -239,7 +232,7 @@ fn the_metrics_follow() {
     let generation = || guard.metric("exporter_guard_config_generation");
     assert_eq!((reloads("success"), reloads("failure")), (0.0, 0.0));
     assert_eq!((successful(), generation()), (1.0, 1.0));
-    guard.replace("web.yml", format!("{TLS}  min_version: TLS13\n"));
+    guard.replace("web.yml", tls_with("min_version: TLS13"));
     guard.wait_generation(2);
     assert_eq!((reloads("success"), reloads("failure")), (1.0, 0.0));
     assert_eq!((successful(), generation()), (1.0, 2.0));

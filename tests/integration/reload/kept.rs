@@ -2,19 +2,19 @@
 
 use std::fs;
 
-use super::{login, with_password};
+use super::with_password;
 use crate::support::*;
 
 #[test]
 fn a_broken_file_keeps_the_last_good_configuration() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     let broken = [
-        "basic_auth_users:\n  scraper: plain\n",
+        "basic_auth_users: {scraper: plain}\n",
         "basic_auth_users: [",
-        "basic_auth_user:\n  a: b\n",
-        "tls_server_config:\n  cert_file: absent.crt\n  key_file: absent.key\n",
+        "basic_auth_user: {a: b}\n",
+        "tls_server_config: {cert_file: absent.crt, key_file: absent.key}\n",
         "\u{0}\u{1}",
-        "- a\n- list\n",
+        "[a, list]\n",
         "just words",
     ];
     for (count, content) in broken.iter().enumerate() {
@@ -26,12 +26,12 @@ fn a_broken_file_keeps_the_last_good_configuration() {
         let err = logfmt::field(&line, "err");
         assert!(err.contains("web.yml"), "{line}");
         assert!(!err.starts_with('/') || err.starts_with(path.to_str().unwrap()), "{line}");
-        assert_eq!(login(&guard, "1"), 200, "{content:?}");
-        assert_eq!(login(&guard, "2"), 401, "{content:?}");
+        assert_eq!(guard.login("scraper", "1"), 200, "{content:?}");
+        assert_eq!(guard.login("scraper", "2"), 401, "{content:?}");
     }
     guard.replace("web.yml", with_password("2"));
     guard.wait_generation(2);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 #[test]
@@ -39,8 +39,16 @@ fn every_problem_is_named_with_its_line() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     guard.replace(
         "web.yml",
-        "tls_server_config:\n  min_version: TLS14\nhttp_server_config:\n  http2: perhaps\n\
-         basic_auth_users:\n  a: plain\n",
+        yaml(
+            "
+            tls_server_config:
+              min_version: TLS14
+            http_server_config:
+              http2: perhaps
+            basic_auth_users:
+              a: plain
+            ",
+        ),
     );
     let err = logfmt::field(&guard.wait_failed_reload(1), "err");
     for place in ["web.yml:2: error:", "web.yml:4: error:", "web.yml:6: error:"] {
@@ -71,7 +79,7 @@ fn a_broken_certificate_keeps_the_old_one() {
     assert_eq!(TlsClient::new().trust(&other.ca).try_get(guard.port(), "").unwrap().status, 200);
 }
 
-/// Half of a reload would be a configuration that nobody wrote.
+/// Half of a reload would be a configuration that is in no file.
 #[test]
 fn a_configuration_is_never_half_applied() {
     let tls = ServerTls::new();
@@ -96,16 +104,16 @@ fn a_file_that_cannot_be_read_keeps_the_last_good_configuration() {
     fs::remove_file(guard.path("web.yml")).unwrap();
     fs::create_dir(guard.path("web.yml")).unwrap();
     guard.wait_failed_reload(1);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
     fs::remove_dir(guard.path("web.yml")).unwrap();
     guard.write("web.yml", with_password("2"));
     guard.wait_generation(2);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }
 
 /// The same broken content is not complained about again and again.
 #[test]
-fn a_broken_file_is_complained_about_once() {
+fn a_broken_file_is_logged_once() {
     let guard = GuardBuilder::new().config(with_password("1")).start();
     guard.replace("web.yml", "nonsense");
     guard.wait_failed_reload(1);

@@ -16,7 +16,7 @@ fn status(guard: &Guard) -> Option<u16> {
 
 #[test]
 fn dropping_the_users_is_refused() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    let (guard, _tls) = guard(&guarded());
     for (count, config) in
         [TLS.to_owned(), format!("{TLS}basic_auth_users:\n"), format!("{TLS}basic_auth_users: ~\n")]
             .iter()
@@ -34,11 +34,11 @@ fn dropping_the_users_is_refused() {
 
 #[test]
 fn dropping_tls_is_refused() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    let (guard, _tls) = guard(&guarded());
     for (count, config) in [
         scraper(),
-        format!("tls_server_config:\n{}", scraper()),
-        format!("tls_server_config:\n  min_version: TLS13\n{}", scraper()),
+        "tls_server_config:\n".to_owned() + &scraper(),
+        "tls_server_config: {min_version: TLS13}\n".to_owned() + &scraper(),
     ]
     .iter()
     .enumerate()
@@ -49,14 +49,14 @@ fn dropping_tls_is_refused() {
         assert_eq!(status(&guard), Some(401), "{config}");
         assert_eq!(guard.connect().get("/metrics").status, 400, "still TLS");
     }
-    guard.replace("web.yml", format!("tls_server_config: {{}}\n{}", scraper()));
+    guard.replace("web.yml", "tls_server_config: {}\n".to_owned() + &scraper());
     guard.wait_generation(2);
     assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200, "when the file says so");
 }
 
 #[test]
 fn an_empty_file_is_refused() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+    let (guard, _tls) = guard(&guarded());
     for (count, config) in ["", "\n", "# nothing\n", "---\n", "{}\n"].iter().enumerate() {
         guard.write("web.yml", config);
         guard.wait_failed_reload(count + 1);
@@ -65,56 +65,76 @@ fn an_empty_file_is_refused() {
 }
 
 #[test]
-fn dropping_both_needs_both_words() {
-    let (guard, _tls) = guard(&format!("{TLS}{}", scraper()));
+fn dropping_users_and_tls_needs_both_empty_sections() {
+    let (guard, _tls) = guard(&guarded());
     guard.replace("web.yml", "basic_auth_users: {}\n");
     guard.wait_failed_reload(1);
     assert_eq!(status(&guard), Some(401));
     guard.replace("web.yml", "tls_server_config: {}\n");
     guard.wait_failed_reload(2);
     assert_eq!(status(&guard), Some(401));
-    guard.replace("web.yml", "tls_server_config: {}\nbasic_auth_users: {}\n");
+    guard.replace(
+        "web.yml",
+        yaml(
+            "
+            tls_server_config: {}
+            basic_auth_users: {}
+            ",
+        ),
+    );
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
 
-/// Client certificates are authentication as well: without them and without users nobody is asked
-/// anything.
+/// Client certificates are authentication as well: without them and without users there is no
+/// authentication.
 #[test]
 fn dropping_client_certificates_is_refused() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let lines = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
-    let builder = GuardBuilder::new().config(format!("{TLS}{lines}")).tls(&tls);
+    let builder = GuardBuilder::new().config([TLS, VERIFIED_CLIENTS].concat()).tls(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
     assert_eq!(status(&guard), None);
     guard.replace("web.yml", TLS);
     guard.wait_failed_reload(1);
     assert_eq!(status(&guard), None);
     // Users instead of certificates are authentication, too.
-    guard.replace("web.yml", format!("{TLS}{}", scraper()));
+    guard.replace("web.yml", guarded());
     guard.wait_generation(2);
     assert_eq!(status(&guard), Some(401));
 }
 
-/// `VerifyClientCertIfGiven` lets everybody in who gives none: from users to that is to nothing.
+/// `VerifyClientCertIfGiven` admits clients without a certificate: it does not replace users.
 #[test]
 fn an_optional_client_certificate_is_no_authentication() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let builder = GuardBuilder::new().config(format!("{TLS}{}", scraper())).tls(&tls);
+    let builder = GuardBuilder::new().guarded(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
-    let lines = "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: clients.crt\n";
-    guard.replace("web.yml", format!("{TLS}{lines}"));
+    let optional = tls_with(
+        "
+        client_auth_type: VerifyClientCertIfGiven
+        client_ca_file: clients.crt
+        ",
+    );
+    guard.replace("web.yml", optional);
     guard.wait_failed_reload(1);
     assert_eq!(status(&guard), Some(401));
 }
 
-/// The start is the operator's own doing: what they write is what they get.
+/// At the start there is no protection to lose: the file counts as it is.
 #[test]
-fn a_start_without_protection_is_no_drop() {
+fn a_start_without_protection_is_allowed() {
     let guard = GuardBuilder::new().config("").start();
-    guard.replace("web.yml", "http_server_config:\n  http2: false\n");
+    guard.replace(
+        "web.yml",
+        yaml(
+            "
+            http_server_config:
+              http2: false
+            ",
+        ),
+    );
     guard.wait_generation(2);
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
@@ -128,23 +148,24 @@ fn with_certificates(lines: &str, rest: &str) -> (Guard, ServerTls) {
     (guard, tls)
 }
 
-const VERIFIED: &str =
-    "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
 const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
 
-/// The word that one protection is meant to be off is none for another.
+/// An empty section that turns one protection off does not turn off another.
 #[test]
-fn each_protection_needs_its_own_word() {
+fn dropping_a_protection_needs_its_own_empty_section() {
     let users = scraper();
     let sans = "  client_allowed_sans: [a.example]\n";
     let cases = [
         // Cut within the TLS section; what came before says that there are no users.
-        (format!("{VERIFIED}basic_auth_users: {{}}\n"), "basic_auth_users: {}\n".to_owned()),
+        (
+            format!("{VERIFIED_CLIENTS}basic_auth_users: {{}}\n"),
+            "basic_auth_users: {}\n".to_owned(),
+        ),
         (format!("{ANY}{users}"), ANY.to_owned()),
-        (format!("{VERIFIED}{users}"), VERIFIED.to_owned()),
-        (format!("{VERIFIED}{users}"), users.clone()),
-        (VERIFIED.to_owned(), String::new()),
-        (format!("{VERIFIED}{sans}"), VERIFIED.to_owned()),
+        (format!("{VERIFIED_CLIENTS}{users}"), VERIFIED_CLIENTS.to_owned()),
+        (format!("{VERIFIED_CLIENTS}{users}"), users.clone()),
+        (VERIFIED_CLIENTS.to_owned(), String::new()),
+        (format!("{VERIFIED_CLIENTS}{sans}"), VERIFIED_CLIENTS.to_owned()),
     ];
     for (before, cut) in cases {
         let (guard, _tls) = with_certificates("", &before);
@@ -156,15 +177,18 @@ fn each_protection_needs_its_own_word() {
 }
 
 #[test]
-fn a_weaker_policy_that_is_written_out_is_meant() {
+fn a_weaker_policy_that_is_written_out_takes_effect() {
     let sans = "  client_allowed_sans: [a.example]\n";
     for (before, after) in [
-        (VERIFIED.to_owned(), "  client_auth_type: NoClientCert\n".to_owned()),
-        (VERIFIED.to_owned(), ANY.to_owned()),
-        (format!("{VERIFIED}{sans}"), format!("{VERIFIED}  client_allowed_sans: []\n")),
+        (VERIFIED_CLIENTS.to_owned(), "  client_auth_type: NoClientCert\n".to_owned()),
+        (VERIFIED_CLIENTS.to_owned(), ANY.to_owned()),
+        (
+            format!("{VERIFIED_CLIENTS}{sans}"),
+            format!("{VERIFIED_CLIENTS}  client_allowed_sans: []\n"),
+        ),
         // Replaced, not lost.
-        (VERIFIED.to_owned(), scraper()),
-        (scraper(), VERIFIED.to_owned()),
+        (VERIFIED_CLIENTS.to_owned(), scraper()),
+        (scraper(), VERIFIED_CLIENTS.to_owned()),
     ] {
         let (guard, _tls) = with_certificates("", &before);
         guard.replace("web.yml", format!("{TLS}{after}"));

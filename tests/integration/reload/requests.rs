@@ -1,99 +1,115 @@
-//! Reloads that somebody asks for: SIGHUP and `POST /-/reload`, here for changes that raise no
+//! Reloads on request: SIGHUP and `POST /-/reload`, here for changes that raise no
 //! event of their own.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{let_the_first_look_pass, login, with_password};
+use super::with_password;
+use crate::support::guard::RELOAD;
 use crate::support::*;
 
-const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-
-/// A guard and a second name of its configuration, whose directory nobody watches.
+/// A guard and a second name of its configuration, in a directory that is not watched.
 fn guard() -> Guard {
     let guard = GuardBuilder::new().config(with_password("1")).telemetry().start();
     fs::create_dir(guard.path("elsewhere")).unwrap();
     fs::hard_link(guard.path("web.yml"), guard.path("elsewhere/web.yml")).unwrap();
-    let_the_first_look_pass();
+    guard.wait_first_look();
     guard
 }
 
 #[test]
-fn sighup_reloads() {
+fn sighup_reloads_a_file_that_changed_without_an_event() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
-    let start = Instant::now();
     guard.signal(libc::SIGHUP);
     guard.wait_generation(2);
-    assert!(start.elapsed() < Duration::from_secs(10), "not the content check of every 30 s");
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 
     guard.write("elsewhere/web.yml", "broken: true\n");
     guard.signal(libc::SIGHUP);
     guard.wait_failed_reload(1);
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
+}
+
+/// The content check, every 30 s, would find both changes, too.
+#[test]
+#[ignore = "a wall-clock bound"]
+fn sighup_reloads_long_before_the_content_check() {
+    assert_within(
+        Duration::from_secs(10),
+        "two reloads by SIGHUP",
+        sighup_reloads_a_file_that_changed_without_an_event,
+    );
 }
 
 #[test]
 fn post_reload_reloads_and_says_how_it_went() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
-    let response = guard.telemetry().request(RELOAD);
+    let response = guard.reload();
     assert_eq!(response.status, 200);
-    assert_eq!(login(&guard, "2"), 200, "in force when the answer is there");
+    assert_eq!(guard.login("scraper", "2"), 200, "in force when the answer is there");
 
-    guard.write("elsewhere/web.yml", "basic_auth_users:\n  scraper: plain\n");
-    let response = guard.telemetry().request(RELOAD);
+    guard.write(
+        "elsewhere/web.yml",
+        yaml(
+            "
+            basic_auth_users:
+              scraper: plain
+            ",
+        ),
+    );
+    let response = guard.reload();
     assert_eq!(response.status, 500);
     assert!(response.text().contains("web.yml:2"), "{}", response.text());
     assert!(!response.text().contains("plain\n"), "{}", response.text());
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 
     guard.write("elsewhere/web.yml", with_password("3"));
-    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
-    assert_eq!(login(&guard, "3"), 200);
+    assert_eq!(guard.reload().status, 200);
+    assert_eq!(guard.login("scraper", "3"), 200);
 }
 
 #[test]
 fn a_request_without_a_change_is_no_reload() {
     let guard = guard();
     for _ in 0..2 {
-        assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+        assert_eq!(guard.reload().status, 200);
         guard.signal(libc::SIGHUP);
     }
     guard.write("elsewhere/web.yml", with_password("2"));
-    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(guard.reload().status, 200);
     guard.wait_generation(2);
     let lines = guard.stderr().into_iter().filter(|line| guard::is_reload(line));
     assert_eq!(lines.count(), 1);
 }
 
-/// Somebody asks again about a file that is still broken, and is told again.
+/// A second request about a file that is still broken gets the same answer.
 #[test]
 fn a_request_with_a_file_that_is_still_broken_fails_again() {
     let guard = guard();
     let good = fs::read(guard.path("web.yml")).unwrap();
     guard.write("elsewhere/web.yml", "nonsense: 1\n");
     for _ in 0..2 {
-        let response = guard.telemetry().request(RELOAD);
+        let response = guard.reload();
         assert_eq!(response.status, 500);
         assert!(response.text().contains("web.yml:1"), "{}", response.text());
     }
     // Back to what was in force all along: nothing to do, and nothing wrong any more.
     guard.write("elsewhere/web.yml", good);
-    assert_eq!(guard.telemetry().request(RELOAD).status, 200);
+    assert_eq!(guard.reload().status, 200);
     assert_eq!(guard.metric("exporter_guard_config_last_reload_successful"), 1.0);
 }
 
 #[test]
-fn reload_is_a_post() {
+fn a_get_of_reload_reloads_nothing() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
     assert_eq!(guard.telemetry().get("/-/reload").status, 405);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
 }
 
-/// Lifecycle is not for the network.
+/// Only the telemetry listener takes requests to reload.
 #[test]
 fn the_web_listener_reloads_nothing() {
     let guard = guard();
@@ -104,11 +120,11 @@ fn the_web_listener_reloads_nothing() {
     );
     guard.write("elsewhere/web.yml", with_password("2"));
     assert_eq!(guard.connect().request(request).status, 404);
-    assert_eq!(login(&guard, "1"), 200);
+    assert_eq!(guard.login("scraper", "1"), 200);
 }
 
 #[test]
-fn many_requests_at_once_are_all_answered() {
+fn many_requests_to_reload_are_all_answered() {
     let guard = guard();
     guard.write("elsewhere/web.yml", with_password("2"));
     let mut clients: Vec<Client> = (0..10).map(|_| guard.telemetry()).collect();
@@ -119,5 +135,5 @@ fn many_requests_at_once_are_all_answered() {
     for client in &mut clients {
         assert_eq!(client.response().status, 200);
     }
-    assert_eq!(login(&guard, "2"), 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
 }

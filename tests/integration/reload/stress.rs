@@ -1,11 +1,11 @@
-//! Changes by the hundred and under load. Bounded in count; run by `make stress`.
+//! Hundreds of changes, also under load. Bounded in count; run by `make stress`.
 
 use std::fs;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::{login, with_password};
+use super::with_password;
 use crate::support::*;
 
 const CHANGES: usize = 200;
@@ -30,7 +30,7 @@ fn a_change_takes_effect_within_two_seconds_at_the_99th_percentile() {
                 }
             }
             let start = Instant::now();
-            eventually("the new password", || login(&guard, &password) == 200);
+            eventually("the new password", || guard.login("scraper", &password) == 200);
             start.elapsed()
         })
         .collect();
@@ -45,53 +45,49 @@ fn a_change_takes_effect_within_two_seconds_at_the_99th_percentile() {
 struct Seen {
     good: AtomicUsize,
     refused: AtomicUsize,
-    admitted_strangers: AtomicUsize,
-    failed_friends: AtomicUsize,
+    admitted: AtomicUsize,
+    refused_users: AtomicUsize,
 }
 
 /// Ask with and without credentials, on fresh and on kept connections, until told to stop.
-fn ask(stop: &AtomicBool, seen: &Seen, connect: impl Fn() -> Client) {
+fn ask(stop: &load::Stop, seen: &Seen, connect: impl Fn() -> Client) {
     let mut kept = connect();
-    while !stop.load(Relaxed) {
+    while !stop.is_set() {
         for client in [&mut kept, &mut connect()] {
             match client.get_as(SCRAPER, "/metrics").status {
                 200 => seen.good.fetch_add(1, Relaxed),
-                _ => seen.failed_friends.fetch_add(1, Relaxed),
+                _ => seen.refused_users.fetch_add(1, Relaxed),
             };
             match client.get("/metrics").status {
                 401 => seen.refused.fetch_add(1, Relaxed),
-                _ => seen.admitted_strangers.fetch_add(1, Relaxed),
+                _ => seen.admitted.fetch_add(1, Relaxed),
             };
         }
     }
 }
 
-/// Change files while clients ask; nobody must notice.
+/// Change files while clients ask; no answer may change.
 fn under_load(connect: impl Fn() -> Client + Sync, mut change: impl FnMut(usize)) {
-    let (stop, seen) = (AtomicBool::new(false), Seen::default());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| ask(&stop, &seen, &connect));
-        }
-        (0..REWRITES).for_each(&mut change);
-        stop.store(true, Relaxed);
-    });
+    let seen = Seen::default();
+    let client = |_number, stop: &load::Stop| ask(stop, &seen, &connect);
+    load::beside(2, client, || (0..REWRITES).for_each(&mut change));
     println!("{} answers, {} refusals", seen.good.load(Relaxed), seen.refused.load(Relaxed));
     assert!(seen.good.load(Relaxed) > REWRITES / 10, "hardly anything was asked");
-    assert_eq!(seen.admitted_strangers.load(Relaxed), 0, "strangers admitted");
-    assert_eq!(seen.failed_friends.load(Relaxed), 0, "friends refused");
+    assert_eq!(seen.admitted.load(Relaxed), 0, "admitted without credentials");
+    assert_eq!(seen.refused_users.load(Relaxed), 0, "users refused");
 }
 
 /// node_exporter 1.5 served 569 requests without credentials in 821 such rewrites.
 #[test]
 #[ignore = "takes about half a minute"]
-fn a_thousand_rewrites_in_place_admit_nobody_and_refuse_nobody() {
+fn a_thousand_rewrites_in_place_admit_no_anonymous_client_and_refuse_no_user() {
     let text = scraper();
     let guard = GuardBuilder::new().config(&text).start();
     under_load(
         || guard.connect(),
         |_| {
             let mut file = fs::File::create(guard.path("web.yml")).unwrap();
+            // The writer's pause.
             std::thread::sleep(Duration::from_millis(2));
             file.write_all(text.as_bytes()).unwrap();
         },
@@ -102,7 +98,7 @@ fn a_thousand_rewrites_in_place_admit_nobody_and_refuse_nobody() {
 #[ignore = "takes about half a minute"]
 fn a_thousand_replacements_of_config_and_certificate_fail_no_request() {
     let certificates = [ServerTls::new(), ServerTls::new()];
-    let config = format!("{TLS}{}", scraper());
+    let config = guarded();
     let guard = GuardBuilder::new().config(&config).tls(&certificates[0]).start();
     let port = guard.port();
     under_load(
@@ -114,6 +110,7 @@ fn a_thousand_replacements_of_config_and_certificate_fail_no_request() {
             guard.replace("server.crt", identity.chain_pem());
             guard.replace("server.key", identity.key_pem());
             guard.replace("web.yml", format!("# {change}\n{config}"));
+            // The pace of the changes.
             std::thread::sleep(Duration::from_millis(10));
         },
     );

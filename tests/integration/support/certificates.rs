@@ -57,7 +57,7 @@ pub struct Leaf {
     pub name: &'static str,
     pub sans: Vec<San>,
     pub usage: Usage,
-    /// Days from now.
+    /// Seconds from now.
     pub valid: (i64, i64),
     pub key: KeyKind,
 }
@@ -66,7 +66,13 @@ impl Leaf {
     /// For this host.
     pub fn server() -> Self {
         let sans = vec![San::Dns("localhost"), San::Ip([127, 0, 0, 1].into())];
-        Self { name: "localhost", sans, usage: Usage::Server, valid: (-1, 90), key: KeyKind::Ecdsa }
+        Self {
+            name: "localhost",
+            sans,
+            usage: Usage::Server,
+            valid: (-DAY, 90 * DAY),
+            key: KeyKind::Ecdsa,
+        }
     }
 
     pub fn client() -> Self {
@@ -78,7 +84,12 @@ impl Leaf {
     }
 
     pub fn valid(self, from_days: i64, to_days: i64) -> Self {
-        Self { valid: (from_days, to_days), ..self }
+        Self { valid: (from_days * DAY, to_days * DAY), ..self }
+    }
+
+    /// A certificate whose validity ends so soon.
+    pub fn ends_in(self, seconds: i64) -> Self {
+        Self { valid: (-DAY, seconds), ..self }
     }
 
     pub fn sans(self, sans: &[San]) -> Self {
@@ -158,14 +169,20 @@ pub struct Authority {
 impl Authority {
     pub fn new(subject: &str) -> Self {
         let key = KeyKind::Ecdsa.generate();
-        let cert = sign(authority(subject, &name(subject), &key), None, &key);
+        let cert = sign(authority(subject, &name(subject), &key, 365 * DAY), None, &key);
         Self { cert, key, chain: Vec::new() }
     }
 
     pub fn intermediate(&self, subject: &str) -> Self {
+        self.intermediate_that_ends_in(subject, 365 * DAY)
+    }
+
+    /// An intermediate whose validity ends in so many seconds.
+    pub fn intermediate_that_ends_in(&self, subject: &str, seconds: i64) -> Self {
         let key = KeyKind::Ecdsa.generate();
         let issuer = self.cert.subject_name().to_owned().unwrap();
-        let cert = sign(authority(subject, &issuer, &key), Some(&self.cert), &self.key);
+        let builder = authority(subject, &issuer, &key, seconds);
+        let cert = sign(builder, Some(&self.cert), &self.key);
         let chain = std::iter::once(cert.clone()).chain(self.chain.iter().cloned()).collect();
         Self { cert, key, chain }
     }
@@ -221,8 +238,8 @@ fn name(common_name: &str) -> X509Name {
     name.build()
 }
 
-fn authority(subject: &str, issuer: &X509Name, key: &PKey<Private>) -> X509Builder {
-    let mut builder = start(subject, issuer, key, (-1, 365));
+fn authority(subject: &str, issuer: &X509Name, key: &PKey<Private>, ends_in: i64) -> X509Builder {
+    let mut builder = start(subject, issuer, key, (-DAY, ends_in));
     let constraints = BasicConstraints::new().critical().ca().build().unwrap();
     builder.append_extension(constraints).unwrap();
     let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
@@ -237,8 +254,8 @@ fn start(
     (from, to): (i64, i64),
 ) -> X509Builder {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let at = |days: i64| {
-        let seconds = i64::try_from(now.as_secs()).unwrap() + days * DAY;
+    let at = |seconds: i64| {
+        let seconds = i64::try_from(now.as_secs()).unwrap() + seconds;
         Asn1Time::from_unix(seconds).unwrap()
     };
     let mut serial = BigNum::new().unwrap();

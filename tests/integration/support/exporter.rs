@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -120,6 +121,21 @@ impl Exporter {
         Self::answering(ok("Content-Type: text/plain; version=0.0.4\r\n", PAGE))
     }
 
+    /// Begins every answer with `first`, and goes on with `rest` at a word from the test, or when
+    /// the test has failed and gone.
+    pub fn held(first: impl Into<Vec<u8>>, rest: impl Into<Vec<u8>>) -> (Self, Sender<()>) {
+        let (first, rest) = (first.into(), rest.into());
+        let (release, released) = channel();
+        let released = Mutex::new(released);
+        let exporter = Self::scripted(move |_, out| {
+            out.write_all(&first)?;
+            let _ = lock(&released).recv();
+            out.write_all(&rest)?;
+            Ok(Next::KeepAlive)
+        });
+        (exporter, release)
+    }
+
     fn start(
         url: String,
         accept: impl Fn() -> io::Result<TcpStream> + Send + 'static,
@@ -150,6 +166,11 @@ impl Exporter {
             }
         });
         Self { url, shared, wake: Box::new(wake) }
+    }
+
+    /// Host and port, as a target of Prometheus.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     pub fn requests(&self) -> Vec<Request> {

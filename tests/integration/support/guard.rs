@@ -9,16 +9,46 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::certificates::ServerTls;
+use super::certificates::{Identity, ServerTls};
+use super::curl::Curl;
 use super::logfmt;
 use super::process::{self, Finished, Process, command};
-use super::wire::Client;
+use super::tls::TlsClient;
+use super::wire::{Client, Response, basic, get, port};
+use super::yaml::indented;
 
 /// The name of the web configuration in the guard's directory.
 pub const WEB_CONFIG: &str = "web.yml";
 
 /// The section that [`GuardBuilder::tls`] writes the files for.
-pub const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+pub const TLS: &str = "\
+tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+";
+
+/// To follow [`TLS`]: demands certificates of the CAs in `clients.crt`.
+pub const VERIFIED_CLIENTS: &str = "  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: clients.crt
+";
+
+/// The section of TLS with further keys.
+pub fn tls_with(keys: &str) -> String {
+    TLS.to_owned() + &indented(2, keys)
+}
+
+/// A `proxy` section with these keys.
+pub fn proxy(keys: &str) -> String {
+    "proxy:\n".to_owned() + &indented(2, keys)
+}
+
+/// A `proxy` section with nothing but these limits, as they stand in a flow mapping.
+pub fn limits(limits: &str) -> String {
+    format!("proxy: {{limits: {{{limits}}}}}\n")
+}
+
+/// Asks for a reload.
+pub const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
 
 /// The binary: what cargo built, unless `EXPORTER_GUARD_BIN` names another.
 pub fn binary() -> Command {
@@ -48,9 +78,13 @@ pub fn hash(password: impl AsRef<[u8]>, cost: u32) -> String {
 
 /// A `basic_auth_users` section.
 pub fn users(users: &[(&str, &str)]) -> String {
-    let lines: Vec<String> =
-        users.iter().map(|(name, hash)| format!("  {name:?}: {hash}\n")).collect();
-    format!("basic_auth_users:\n{}", lines.concat())
+    let lines = users.iter().map(|(name, hash)| format!("  {name:?}: {hash}\n"));
+    std::iter::once("basic_auth_users:\n".to_owned()).chain(lines).collect()
+}
+
+/// TLS, and [`SCRAPER`] for the only user.
+pub fn guarded() -> String {
+    TLS.to_owned() + &scraper()
 }
 
 /// One user, `scraper`, with the password `open sesame`.
@@ -59,6 +93,8 @@ pub fn scraper() -> String {
 }
 
 pub const SCRAPER: (&str, &str) = ("scraper", "open sesame");
+
+type CommandChange = Box<dyn FnOnce(&mut Command)>;
 
 /// What a guard is to be started with.
 pub struct GuardBuilder {
@@ -71,6 +107,7 @@ pub struct GuardBuilder {
     child: Vec<String>,
     inside: Vec<String>,
     env: Vec<(String, String)>,
+    before_exec: Option<CommandChange>,
 }
 
 impl GuardBuilder {
@@ -86,6 +123,7 @@ impl GuardBuilder {
             child: Vec::new(),
             inside: Vec::new(),
             env: Vec::new(),
+            before_exec: None,
         }
     }
 
@@ -113,9 +151,20 @@ impl GuardBuilder {
         self
     }
 
-    /// The files that [`TLS`] names.
+    /// The files that [`TLS`] names, and `ca.crt` for clients.
     pub fn tls(self, tls: &ServerTls) -> Self {
-        self.file("server.crt", tls.identity.chain_pem()).file("server.key", tls.identity.key_pem())
+        self.pair("server", &tls.identity).file("ca.crt", tls.ca.pem())
+    }
+
+    /// A certificate and its key, `NAME.crt` and `NAME.key`.
+    pub fn pair(self, name: &str, identity: &Identity) -> Self {
+        write_pair(self.dir(), name, identity);
+        self
+    }
+
+    /// The configuration of most tests: TLS, and [`SCRAPER`] for the only user.
+    pub fn guarded(self, tls: &ServerTls) -> Self {
+        self.config(guarded()).tls(tls)
     }
 
     pub fn upstream(mut self, upstream: impl Display) -> Self {
@@ -187,9 +236,19 @@ impl GuardBuilder {
         Finished::run(&mut self.command(), self.dir.path(), b"")
     }
 
+    /// Change the command before it is started.
+    pub fn before_exec(mut self, change: impl FnOnce(&mut Command) + 'static) -> Self {
+        self.before_exec = Some(Box::new(change));
+        self
+    }
+
     /// Start it and do not wait.
-    pub fn spawn(self) -> Guard {
-        let process = Process::spawn(self.command(), self.dir.path());
+    pub fn spawn(mut self) -> Guard {
+        let mut command = self.command();
+        if let Some(change) = self.before_exec.take() {
+            change(&mut command);
+        }
+        let process = Process::spawn(command, self.dir.path());
         Guard { process, dir: self.dir }
     }
 
@@ -217,6 +276,38 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) {
     if path.extension().is_some_and(|extension| extension == "key") {
         // As an operator has it; the guard warns of anything else.
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("an own file");
+    }
+}
+
+/// Write a certificate and its key, `NAME.crt` and `NAME.key`.
+pub fn write_pair(directory: &Path, name: &str, identity: &Identity) {
+    write(&directory.join(format!("{name}.crt")), identity.chain_pem());
+    write(&directory.join(format!("{name}.key")), identity.key_pem());
+}
+
+/// What `check` says of a web configuration.
+pub fn check(config: &str) -> Finished {
+    let builder = GuardBuilder::new().config(config);
+    run(builder.dir(), &["check", WEB_CONFIG])
+}
+
+impl Process {
+    /// Where a guard listens, by the name of the listener; waits for it.
+    #[track_caller]
+    pub fn address(&self, listener: &str) -> String {
+        let line = self.wait_stderr(listener, 1, |line| is_listener(line, listener));
+        logfmt::field(&line, "address")
+    }
+
+    #[track_caller]
+    pub fn port_of(&self, listener: &str) -> u16 {
+        port(&self.address(listener))
+    }
+
+    /// The first log line with this message, waiting for it.
+    #[track_caller]
+    pub fn wait_message(&self, message: &str) -> String {
+        self.wait_stderr(message, 1, |line| logfmt::field(line, "msg") == message)
     }
 }
 
@@ -259,17 +350,6 @@ impl Guard {
         fs::rename(&beside, self.path(name)).expect("renaming");
     }
 
-    fn address(&self, listener: &str) -> String {
-        let line = self.wait_log(listener, |line| is_listener(line, listener));
-        logfmt::parse(&line)["address"].clone()
-    }
-
-    fn port_of(&self, listener: &str) -> u16 {
-        let address = self.address(listener);
-        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
-        port.unwrap_or_else(|| panic!("no port in {address}"))
-    }
-
     pub fn port(&self) -> u16 {
         self.port_of("web")
     }
@@ -279,8 +359,7 @@ impl Guard {
         let line = self.wait_log(host, |line| {
             is_listener(line, "web") && logfmt::field(line, "address").starts_with(host)
         });
-        let address = logfmt::field(&line, "address");
-        address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+        port(&logfmt::field(&line, "address"))
     }
 
     pub fn telemetry_port(&self) -> u16 {
@@ -292,9 +371,53 @@ impl Guard {
         Client::plain(self.port())
     }
 
+    /// The status of a request with these credentials.
+    #[track_caller]
+    pub fn login(&self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> u16 {
+        let credentials = format!("Authorization: {}\r\n", basic(user, password));
+        self.connect().request(get("/metrics", &credentials)).status
+    }
+
+    /// The address for a client of HTTPS.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port())
+    }
+
+    /// A curl that trusts the CA that [`GuardBuilder::tls`] left.
+    pub fn curl(&self) -> Curl {
+        Curl::new().cacert(&self.path("ca.crt"))
+    }
+
+    /// What is served to any client, in DER.
+    #[track_caller]
+    pub fn certificate(&self) -> Vec<u8> {
+        let client = TlsClient::new().connect(self.port());
+        client.ssl().peer_certificate().expect("a certificate").to_der().unwrap()
+    }
+
     /// A connection to the telemetry listener.
     pub fn telemetry(&self) -> Client {
         Client::plain(self.telemetry_port())
+    }
+
+    /// Ask for a reload; the answer comes when it is done.
+    #[track_caller]
+    pub fn reload(&self) -> Response {
+        self.telemetry().request(RELOAD)
+    }
+
+    /// Wait until the guard, which looks at its files once more when it has started, has done so.
+    /// A test of how it learns of a change must not be helped by that.
+    ///
+    /// Requests to reload are answered in turn; one may come before that look, but no two.
+    #[track_caller]
+    pub fn wait_first_look(&self) {
+        for count in 1..=2 {
+            self.signal(libc::SIGHUP);
+            self.wait_stderr("an answer to SIGHUP", count, |line| {
+                logfmt::field(line, "msg") == "Web configuration is unchanged"
+            });
+        }
     }
 
     /// The value of a metric of the guard's own.

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::wire::Client;
+use super::tls::{H2_AND_HTTP1, TlsClient};
+use super::wire::{Client, basic};
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -72,6 +73,12 @@ impl Http2 {
         Self { client, next_stream: 1 }
     }
 
+    /// A new connection to a server with TLS.
+    #[track_caller]
+    pub fn connect(port: u16) -> Self {
+        Self::begin(TlsClient::new().alpn(H2_AND_HTTP1).connect(port))
+    }
+
     /// Take nothing of any response (RFC 9113 section 6.9.2).
     pub fn no_window(&mut self) {
         self.client.send(settings(&[(INITIAL_WINDOW_SIZE, 0)]));
@@ -121,6 +128,11 @@ impl Http2 {
     pub fn get(&mut self, path: &str, more: &[(&str, &str)]) -> Answer {
         let stream = self.send_get(path, more);
         self.answer(stream)
+    }
+
+    #[track_caller]
+    pub fn get_as(&mut self, (user, password): (&str, &str), path: &str) -> Answer {
+        self.get(path, &[("authorization", &basic(user, password))])
     }
 
     #[track_caller]

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-/// A ConfigMap or Secret that is mounted as a directory: `..data` points to a directory of the day, and is
-/// swapped by a rename.
+/// A ConfigMap or Secret that is mounted as a directory: `..data` points to a directory with the
+/// files, and is pointed to another one by a rename.
 pub struct Volume<'a> {
     root: &'a Path,
     count: u32,

@@ -44,7 +44,7 @@ fn unquote(quoted: &str) -> (String, &str) {
 }
 
 #[test]
-fn reads_fields() {
+fn quoted_and_plain_fields_are_read() {
     let line = r#"time=1 level=INFO msg="a \"b\" = c\n" listener=web empty="" n=2"#;
     let fields = parse(line);
     assert_eq!(fields["msg"], "a \"b\" = c\n");

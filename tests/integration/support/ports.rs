@@ -1,10 +1,17 @@
-//! Addresses where nobody answers, held so that no parallel test can get them.
+//! Addresses without a server, held so that no parallel test can get them.
 
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::time::Duration;
+
+/// A loopback address that no other test uses, so that a program can have a port of its choice;
+/// each test has a number of its own.
+pub fn own_address(last: u8, port: u16) -> String {
+    let [high, low] = [(std::process::id() >> 8) as u8, std::process::id() as u8];
+    format!("127.{high}.{low}.{last}:{port}")
+}
 
 /// An address that refuses connections: bound, but not listening.
 pub struct Refusing(TcpListener);
@@ -42,7 +49,7 @@ impl Refusing {
     }
 }
 
-/// An address where connecting takes for ever: its queue is full and nobody accepts.
+/// An address where connecting takes for ever: its queue is full and no connection is accepted.
 pub struct Unreachable {
     listener: TcpListener,
     _queue: Vec<TcpStream>,

@@ -2,10 +2,10 @@
 //! and printed in full when the test fails.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,20 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
     let end = Instant::now() + limit;
     while !condition() {
         assert!(Instant::now() < end, "not within {limit:?}: {what}");
+        // The one sleep that waits for anything: the interval of this poll.
         thread::sleep(POLL);
     }
+}
+
+/// Run a test against the clock. For tests that `make stress` runs, on a machine with nothing else
+/// to do.
+#[track_caller]
+pub fn assert_within(limit: Duration, name: &str, test: impl FnOnce()) {
+    let start = Instant::now();
+    test();
+    let took = start.elapsed();
+    println!("{name}: {took:.1?}");
+    assert!(took < limit, "{name} took {took:.1?}");
 }
 
 /// The lines of an output as they come.
@@ -102,8 +114,17 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn spawn(mut command: Command, cwd: &Path) -> Self {
-        command.current_dir(cwd).stdin(Stdio::null());
+    pub fn spawn(command: Command, cwd: &Path) -> Self {
+        Self::spawn_with(command, cwd, Stdio::null())
+    }
+
+    /// With an input that [`Self::type_in`] writes to.
+    pub fn spawn_interactive(command: Command, cwd: &Path) -> Self {
+        Self::spawn_with(command, cwd, Stdio::piped())
+    }
+
+    fn spawn_with(mut command: Command, cwd: &Path, stdin: Stdio) -> Self {
+        command.current_dir(cwd).stdin(stdin);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = show(&command);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
@@ -115,6 +136,17 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A program that has ended takes nothing more.
+    pub fn type_in(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("an interactive program");
+        let _ = input.write_all(text.as_bytes());
+    }
+
+    /// How many lines on stderr so far `wanted` takes.
+    pub fn count_stderr(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        self.stderr.all().iter().filter(|line| wanted(line)).count()
     }
 
     pub fn stderr(&self) -> Vec<String> {
@@ -142,10 +174,7 @@ impl Process {
     }
 
     pub fn signal(&self, signal: libc::c_int) {
-        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
-        // SAFETY: kill takes plain integers; the child is ours and not yet waited for.
-        let result = unsafe { libc::kill(id, signal) };
-        assert_eq!(result, 0, "kill: {}", std::io::Error::last_os_error());
+        kill(self.id(), signal);
     }
 
     pub fn exited(&mut self) -> Option<ExitStatus> {
@@ -158,16 +187,10 @@ impl Process {
     /// Wait for the end and all of the output.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.exited() {
-                self.stdout.wait_end();
-                self.stderr.wait_end();
-                return status;
-            }
-            assert!(Instant::now() < end, "still running after {PATIENCE:?}");
-            thread::sleep(POLL);
-        }
+        eventually("the end of the process", || self.exited().is_some());
+        self.stdout.wait_end();
+        self.stderr.wait_end();
+        self.status.expect("it has ended")
     }
 
     pub fn describe(&self) -> String {
@@ -208,7 +231,6 @@ pub struct Finished {
 impl Finished {
     /// Run `program` in `cwd` with `input` on stdin.
     pub fn run(command: &mut Command, cwd: &Path, input: &[u8]) -> Self {
-        use std::io::Write;
         command.current_dir(cwd).stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = format!("command: {}\ncwd: {}", show(command), cwd.display());
@@ -244,11 +266,41 @@ fn show(command: &Command) -> String {
     words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A command that no environment variable of the caller's reaches in surprising ways.
+/// A command that finds the same environment and the same signal dispositions whoever runs the
+/// tests.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
+    static SIGNALS: Once = Once::new();
+    SIGNALS.call_once(ignore_no_signal);
     let mut command = Command::new(program);
     for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "NO_COLOR"] {
         command.env_remove(name);
     }
     command
+}
+
+/// A shell that starts the tests in the background has SIGINT and SIGQUIT ignored, nohup(1) SIGHUP,
+/// and a program hands on what it ignores. Set back here and not in each child: what has to run
+/// between fork and exec makes a start several times as expensive.
+fn ignore_no_signal() {
+    // SIGPIPE is ignored by Rust's runtime, which hands on the default.
+    for signal in (1..libc::SIGSYS + 1).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: the action is plain data that is filled in, null is allowed for the other
+        // pointer, and no handler is installed. SIGKILL and SIGSTOP are never ignored.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut action);
+            if action.sa_sigaction == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+    }
+}
+
+/// Send a signal to a process that is a descendant of ours and runs.
+#[track_caller]
+pub fn kill(process: u32, signal: libc::c_int) {
+    let id = libc::pid_t::try_from(process).expect("a process id");
+    // SAFETY: kill takes plain integers.
+    let result = unsafe { libc::kill(id, signal) };
+    assert_eq!(result, 0, "kill: {}", io::Error::last_os_error());
 }

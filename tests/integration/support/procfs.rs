@@ -2,6 +2,7 @@
 //! is otherwise.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,4 +60,60 @@ pub fn runs(process: u32) -> bool {
     // The state comes after the name, which is in parentheses.
     let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// One end of a TCP connection over IPv4, as /proc/net/tcp has it (proc(5)).
+struct End {
+    state: String,
+    /// Bytes that were sent and not acknowledged.
+    unsent: u64,
+    /// Bytes that came and were not read.
+    unread: u64,
+}
+
+fn end(local: SocketAddr, remote: SocketAddr) -> Option<End> {
+    let shown = |address: SocketAddr| match address {
+        SocketAddr::V4(address) => {
+            let ip = u32::from_ne_bytes(address.ip().octets());
+            format!("{ip:08X}:{:04X}", address.port())
+        }
+        SocketAddr::V6(_) => panic!("not over IPv4: {address}"),
+    };
+    let (local, remote) = (shown(local), shown(remote));
+    let table = fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
+    table.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.get(1) != Some(&&*local) || words.get(2) != Some(&&*remote) {
+            return None;
+        }
+        let (unsent, unread) = words[4].split_once(':')?;
+        let bytes = |hex| u64::from_str_radix(hex, 16).expect("a number");
+        Some(End { state: words[3].to_owned(), unsent: bytes(unsent), unread: bytes(unread) })
+    })
+}
+
+/// Whether the server on this host has read everything that `client` has sent.
+pub fn has_read_all(client: &TcpStream) -> bool {
+    let (here, there) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    end(here, there).is_some_and(|end| end.unsent == 0)
+        && end(there, here).is_some_and(|end| end.unread == 0)
+}
+
+/// Whether the end of what `client` sends has come to the server on this host.
+pub fn has_end(client: &TcpStream) -> bool {
+    const CLOSE_WAIT: &str = "08";
+    let (here, there) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    end(there, here).is_some_and(|end| end.state == CLOSE_WAIT)
+}
+
+/// The threads of a process by id and name.
+pub fn named_threads(process: u32) -> Vec<(libc::pid_t, String)> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("threads");
+    tasks
+        .filter_map(|task| {
+            let path = task.ok()?.path();
+            let id = path.file_name()?.to_str()?.parse().ok()?;
+            Some((id, fs::read_to_string(path.join("comm")).ok()?.trim().to_owned()))
+        })
+        .collect()
 }

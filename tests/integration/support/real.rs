@@ -7,13 +7,15 @@ use tempfile::TempDir;
 
 use super::logfmt;
 use super::process::{Process, command, eventually};
-use super::wire::Client;
+use super::wire::{Client, port};
+use super::yaml::{indented, yaml};
 
 fn listens(line: &str) -> bool {
     logfmt::field(line, "msg") == "Listening on"
 }
 
-fn address(process: &Process) -> String {
+/// Where an exporter, or Prometheus, says that it listens; waits for it.
+pub fn address(process: &Process) -> String {
     logfmt::field(&process.wait_stderr("the address", 1, listens), "address")
 }
 
@@ -36,10 +38,6 @@ impl NodeExporter {
     }
 }
 
-fn port(address: &str) -> u16 {
-    address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
-}
-
 /// A Prometheus with one scrape job.
 pub struct Prometheus {
     process: Process,
@@ -58,20 +56,28 @@ impl PrometheusDir {
         fs::write(self.0.path().join(name), content).expect("writing");
     }
 
-    /// Start with this scrape job, four spaces deep.
+    /// Start with a scrape job that has these further keys.
     pub fn start(self, target_port: u16, job: &str) -> Prometheus {
-        self.start_with(&format!(
-            "  - job_name: guarded\n    scheme: https\n    static_configs:\n      \
-             - targets: ['127.0.0.1:{target_port}']\n{job}"
-        ))
+        let target = format!(
+            "
+            - job_name: guarded
+              scheme: https
+              static_configs:
+              - targets: ['127.0.0.1:{target_port}']
+            "
+        );
+        self.start_with(&(yaml(&target) + &indented(2, job)))
     }
 
     /// Start with these items of `scrape_configs`.
     pub fn start_with(self, jobs: &str) -> Prometheus {
-        let config = format!(
-            "global:\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\nscrape_configs:\n{jobs}"
-        );
-        self.write("prometheus.yml", config);
+        let global = "
+            global:
+              scrape_interval: 500ms
+              scrape_timeout: 500ms
+            scrape_configs:
+            ";
+        self.write("prometheus.yml", yaml(global) + &yaml(jobs));
         let mut prometheus = command("prometheus");
         prometheus.args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"]);
         prometheus.args(["--web.listen-address=127.0.0.1:0", "--log.level=info"]);

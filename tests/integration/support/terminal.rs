@@ -1,4 +1,4 @@
-//! A program at a terminal of its own, and somebody who types.
+//! A program at a terminal of its own, and what is typed there.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -65,10 +65,22 @@ impl Response {
     }
 }
 
+/// The port at the end of an address.
+#[track_caller]
+pub fn port(address: &str) -> u16 {
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+    port.unwrap_or_else(|| panic!("no port in {address}"))
+}
+
 /// The value of a `Authorization: Basic` header.
 pub fn basic(user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> String {
     let pair = [user.as_ref(), b":", password.as_ref()].concat();
     format!("Basic {}", openssl::base64::encode_block(&pair))
+}
+
+/// A header line with credentials, ended by CRLF.
+pub fn authorization((user, password): (&str, &str)) -> String {
+    format!("Authorization: {}\r\n", basic(user, password))
 }
 
 /// The text of a GET request with more header lines, each ended by CRLF.
@@ -144,18 +156,13 @@ impl Client {
     }
 
     #[track_caller]
-    pub fn get_as(&mut self, (user, password): (&str, &str), target: &str) -> Response {
-        self.request(get(target, &format!("Authorization: {}\r\n", basic(user, password))))
+    pub fn get_as(&mut self, credentials: (&str, &str), target: &str) -> Response {
+        self.request(get(target, &authorization(credentials)))
     }
 
     /// The same where the connection may end instead.
-    pub fn try_get_as(
-        &mut self,
-        (user, password): (&str, &str),
-        target: &str,
-    ) -> io::Result<Response> {
-        let more = format!("Authorization: {}\r\n", basic(user, password));
-        self.try_send(get(target, &more).as_bytes())?;
+    pub fn try_get_as(&mut self, credentials: (&str, &str), target: &str) -> io::Result<Response> {
+        self.try_send(get(target, &authorization(credentials)).as_bytes())?;
         self.try_response()
     }
 
@@ -280,7 +287,12 @@ impl Client {
 
     /// Whether an answer has begun to come.
     pub fn has_answer(&mut self) -> bool {
-        self.set_read_timeout(Duration::from_millis(1));
+        self.answers_within(Duration::from_millis(1))
+    }
+
+    /// The same, looking for at most `limit`.
+    pub fn answers_within(&mut self, limit: Duration) -> bool {
+        self.set_read_timeout(limit);
         let answered = !self.buffered.is_empty() || self.fill().is_ok_and(|n| n > 0);
         self.set_read_timeout(PATIENCE);
         answered

@@ -1,11 +1,11 @@
-//! `--web.systemd-socket`: listening on sockets that somebody else opened.
+//! `--web.systemd-socket`: listening on sockets that another process opened.
 
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::support::process::Process;
 use crate::support::*;
@@ -78,8 +78,7 @@ fn systemd_socket_activate_starts_it_with_the_first_connection() {
     let dir = tempfile::tempdir().unwrap();
     guard::write(&dir.path().join("web.yml"), "");
     let exporter = Exporter::new();
-    let [high, low] = [(std::process::id() >> 8) as u8, std::process::id() as u8];
-    let addresses = [9, 10].map(|last| format!("127.{high}.{low}.{last}:9443"));
+    let addresses = [9, 10].map(|last| ports::own_address(last, 9443));
     let mut activate = process::command("systemd-socket-activate");
     for address in &addresses {
         activate.args(["-l", address]);
@@ -104,53 +103,36 @@ fn systemd_socket_activate_starts_it_with_the_first_connection() {
 fn twenty_restarts_under_load_lose_no_request() {
     let dir = tempfile::tempdir().unwrap();
     let tls = ServerTls::new();
-    guard::write(&dir.path().join("web.yml"), format!("{TLS}{}", scraper()));
-    guard::write(&dir.path().join("server.crt"), tls.identity.chain_pem());
-    guard::write(&dir.path().join("server.key"), tls.identity.key_pem());
+    guard::write(&dir.path().join("web.yml"), guarded());
+    guard::write_pair(dir.path(), "server", &tls.identity);
     let exporter = Exporter::new();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
-    let (stop, served, failed) =
-        (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while !stop.load(Relaxed) {
-                    let authorization = basic(SCRAPER.0, SCRAPER.1);
-                    let more = format!("Authorization: {authorization}\r\n");
-                    match TlsClient::new().try_get(port, &more) {
-                        Ok(response) if response.status == 200 => _ = served.fetch_add(1, Relaxed),
-                        other => failed.lock().unwrap().push(format!("{other:?}")),
-                    }
-                }
-            });
-        }
-        let restarts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for _ in 0..RESTARTS {
-                let mut guard = start(dir.path(), &exporter, &[&socket]);
-                listens(&guard, 1);
-                let before = served.load(Relaxed);
-                eventually("requests are served", || served.load(Relaxed) > before + 10);
-                guard.signal(libc::SIGTERM);
-                assert_eq!(guard.wait_exit().code(), Some(0));
+    let (served, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let more = authorization(SCRAPER);
+    let scrape = |_number, stop: &load::Stop| {
+        while !stop.is_set() {
+            match TlsClient::new().try_get(port, &more) {
+                Ok(response) if response.status == 200 => _ = served.fetch_add(1, Relaxed),
+                other => failed.lock().unwrap().push(format!("{other:?}")),
             }
-            // For those that wait now.
-            let guard = start(dir.path(), &exporter, &[&socket]);
+        }
+    };
+    // The last one serves until every request that was begun has its answer.
+    let last = load::beside(4, scrape, || {
+        for _ in 0..RESTARTS {
+            let mut guard = start(dir.path(), &exporter, &[&socket]);
             listens(&guard, 1);
-            stop.store(true, Relaxed);
-            guard
-        }));
-        stop.store(true, Relaxed);
-        // Held until the last request is served.
-        restarts
-            .map(|guard| {
-                scope.spawn(move || {
-                    std::thread::sleep(std::time::Duration::from_secs(1));
-                    drop(guard);
-                })
-            })
-            .expect("twenty restarts");
+            let before = served.load(Relaxed);
+            eventually("requests are served", || served.load(Relaxed) > before + 10);
+            guard.signal(libc::SIGTERM);
+            assert_eq!(guard.wait_exit().code(), Some(0));
+        }
+        let guard = start(dir.path(), &exporter, &[&socket]);
+        listens(&guard, 1);
+        guard
     });
+    drop(last);
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), served.load(Relaxed));
 }

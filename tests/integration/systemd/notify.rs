@@ -40,7 +40,7 @@ impl Manager {
 }
 
 #[test]
-fn ready_reloading_ready_stopping() {
+fn the_manager_is_told_of_start_reload_and_stop() {
     let manager = Manager::new();
     let mut guard = manager.start(GuardBuilder::new().config(scraper()));
     let ready = manager.expect("READY=1");
@@ -61,7 +61,7 @@ fn ready_reloading_ready_stopping() {
 }
 
 #[test]
-fn the_watchdog_is_fed_twice_in_its_time() {
+fn the_watchdog_hears_more_than_once_in_its_time() {
     let manager = Manager::new();
     let builder = GuardBuilder::new().config("").env("WATCHDOG_USEC", "200000");
     let _guard = manager.start(builder);
@@ -78,7 +78,7 @@ fn with_a_child_ready_is_when_the_exporter_answers() {
     let refusing = ports::Refusing::new();
     let builder = GuardBuilder::new().config("").upstream(format!("http://{}", refusing.address()));
     let guard = manager.start(builder.child(&["sleep", "1000"]));
-    guard.wait_log("the child", |line| logfmt::field(line, "msg") == "Started the exporter");
+    guard.wait_message("Started the exporter");
     manager.socket.set_nonblocking(true).unwrap();
     assert!(manager.socket.recv(&mut [0; 64]).is_err(), "ready without an exporter");
     manager.socket.set_nonblocking(false).unwrap();

@@ -33,7 +33,7 @@ fn analyze(dir: &TempDir, args: &[&str]) -> Finished {
 }
 
 #[test]
-fn they_verify_without_a_word() {
+fn the_units_verify_without_a_warning() {
     let dir = units();
     for unit in
         ["./exporter-guard.service", "./exporter-guard.socket", "./exporter-guard@a.service"]
@@ -44,7 +44,7 @@ fn they_verify_without_a_word() {
 }
 
 #[test]
-fn their_exposure_is_at_most_1_5() {
+fn the_exposure_of_the_units_is_at_most_1_5() {
     let dir = units();
     for unit in ["./exporter-guard.service", "./exporter-guard@a.service"] {
         // The threshold is in tenths; beyond it the exit code is 1.

@@ -1,11 +1,9 @@
 //! Handshakes that are wrong in every way a scanner or fuzzer tries: each ends at once, with the
-//! alert that RFC 8446 or RFC 5246 wants, and costs nobody else anything.
-
-use std::io::Write;
-use std::process::Stdio;
+//! alert that RFC 8446 or RFC 5246 wants, and does not affect other connections.
 
 use openssl::ssl::SslVersion;
 
+use crate::support::process::Process;
 use crate::support::*;
 
 const ALERT: u8 = 21;
@@ -197,7 +195,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Outcome)> {
             GoesOn,
         ),
         (
-            "a protocol that nobody speaks here (RFC 7301)",
+            "a protocol that the guard does not have (RFC 7301)",
             new().with(ALPN, vec16(&vec8(b"ftp"))).record(),
             Alert(&[NO_APPLICATION_PROTOCOL]),
         ),
@@ -364,8 +362,8 @@ fn every_wrong_hello_ends_with_its_alert() {
     let rows = rows();
     assert!(rows.len() >= 40, "{}", rows.len());
     for tls in [ServerTls::new(), ServerTls::with_key(KeyKind::Rsa)] {
-        let limits = "proxy: {limits: {handshake_timeout: 5s}}\n";
-        let guard = GuardBuilder::new().config(format!("{TLS}{limits}")).tls(&tls).start();
+        let config = format!("{TLS}{}", limits("handshake_timeout: 5s"));
+        let guard = GuardBuilder::new().config(config).tls(&tls).start();
         let mut wrong = Vec::new();
         for (name, bytes, expected) in &rows {
             wrong.extend(check(&guard, name, bytes, expected).err());
@@ -375,33 +373,21 @@ fn every_wrong_hello_ends_with_its_alert() {
     }
 }
 
-/// What `openssl s_client` says when these commands are typed on an open connection.
-fn s_client(guard: &Guard, version: &str, commands: &str) -> String {
+/// `openssl s_client` on a connection to the guard, to type commands to.
+fn s_client(guard: &Guard, version: &str) -> Process {
     let mut client = process::command("openssl");
     client.args(["s_client", version, "-connect", &format!("127.0.0.1:{}", guard.port())]);
-    client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut client = client.spawn().unwrap();
-    // The program reads a command as a whole read: one at a time.
-    let mut input = client.stdin.take().unwrap();
-    for command in commands.split_inclusive('\n') {
-        // A connection that has ended takes no more.
-        let _ = input.write_all(command.as_bytes());
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    drop(input);
-    let output = client.wait_with_output().unwrap();
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    Process::spawn_interactive(client, guard.dir())
 }
 
 #[test]
-fn a_client_cannot_renegotiate() {
+fn a_renegotiation_ends_the_connection() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
-    let said = s_client(&guard, "-tls1_2", "R\n");
+    let mut client = s_client(&guard, "-tls1_2");
+    client.type_in("R\n");
+    client.wait_exit();
+    let said = client.describe();
     assert!(said.contains("RENEGOTIATING"), "{said}");
     assert!(said.contains("no renegotiation"), "{said}");
     assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
@@ -409,14 +395,23 @@ fn a_client_cannot_renegotiate() {
 
 /// Each makes the server derive keys; they are no request, and the time for one runs out.
 #[test]
-fn key_updates_have_an_end() {
-    const UPDATES: usize = 60;
+fn key_updates_do_not_keep_a_connection_open() {
     let tls = ServerTls::new();
-    let limits = "proxy: {limits: {header_timeout: 1s}}\n";
-    let guard = GuardBuilder::new().config(format!("{TLS}{limits}")).tls(&tls).start();
-    let said = s_client(&guard, "-tls1_3", &"K\n".repeat(UPDATES));
-    let updates = said.matches("KEYUPDATE").count();
-    assert!((1..UPDATES).contains(&updates), "{updates} in\n{said}");
+    let config = format!("{TLS}{}", limits("header_timeout: 1s"));
+    let guard = GuardBuilder::new().config(config).tls(&tls).start();
+    let mut client = s_client(&guard, "-tls1_3");
+    let is_update = |line: &str| line.contains("KEYUPDATE");
+    let mut typed = 0;
+    eventually("the connection ends", || {
+        // The program takes what it reads at a time for one command.
+        if client.count_stderr(is_update) == typed {
+            client.type_in("K\n");
+            typed += 1;
+        }
+        client.exited().is_some()
+    });
+    client.wait_exit();
+    assert!(client.count_stderr(is_update) > 1, "{}", client.describe());
     assert_eq!(TlsClient::new().try_get(guard.port(), "").unwrap().status, 200);
 }
 

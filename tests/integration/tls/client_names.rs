@@ -17,10 +17,15 @@ impl Site {
     fn guard(&self, policy: &str, allowed: &str) -> Guard {
         let ca = match policy {
             "RequestClientCert" | "RequireAnyClientCert" => "",
-            _ => "  client_ca_file: clients.crt\n",
+            _ => "client_ca_file: clients.crt",
         };
-        let config =
-            format!("{TLS}  client_auth_type: {policy}\n{ca}  client_allowed_sans: {allowed}\n");
+        let config = tls_with(&format!(
+            "
+            client_auth_type: {policy}
+            client_allowed_sans: {allowed}
+            {ca}
+            "
+        ));
         let builder = GuardBuilder::new().config(config).tls(&self.tls);
         builder.file("clients.crt", self.clients.pem()).start()
     }
@@ -102,7 +107,7 @@ fn names_match_exactly() {
     }
 }
 
-/// Names of a certificate that nobody vouches for open nothing.
+/// The names of a certificate count only when a trusted CA signed it.
 #[test]
 fn an_allowed_name_does_not_replace_the_ca() {
     let site = Site::new();

@@ -1,16 +1,13 @@
 //! Certificates and keys: every kind, from files and inline, the chain as it stands.
 
-use std::process::Command;
-
 use openssl::x509::X509;
 
 use crate::support::certificates::pem;
 use crate::support::*;
 
-/// A block scalar for YAML, ten columns in.
+/// A key of the section of TLS with a block scalar.
 fn inline(key: &str, pem: &str) -> String {
-    let lines: String = pem.lines().map(|line| format!("    {line}\n")).collect();
-    format!("  {key}: |\n{lines}")
+    format!("  {key}: |\n") + &indented(4, pem)
 }
 
 #[track_caller]
@@ -50,24 +47,32 @@ fn text_around_the_pem_blocks_is_skipped() {
 }
 
 #[test]
-fn key_and_certificate_may_share_a_file() {
+fn a_key_and_a_certificate_in_one_file_are_served() {
     let tls = ServerTls::new();
     let both = format!("{}{}", tls.identity.key_pem(), tls.identity.chain_pem());
-    let config = "tls_server_config:\n  cert_file: both.pem\n  key_file: both.pem\n";
+    let config = yaml(
+        "
+        tls_server_config:
+          cert_file: both.pem
+          key_file: both.pem
+        ",
+    );
     let guard = GuardBuilder::new().config(config).file("both.pem", both).start();
     assert_serves(&guard, &tls.ca);
 }
 
 #[test]
-fn material_may_be_inline() {
+fn inline_certificates_and_keys_are_served() {
     let tls = ServerTls::new();
     let clients = Authority::new("client CA");
-    let config = format!(
-        "tls_server_config:\n{}{}{}  client_auth_type: RequireAndVerifyClientCert\n",
-        inline("cert", &tls.identity.chain_pem()),
-        inline("key", &tls.identity.key_pem()),
-        inline("client_ca", &clients.pem()),
-    );
+    let config = [
+        "tls_server_config:\n",
+        &inline("cert", &tls.identity.chain_pem()),
+        &inline("key", &tls.identity.key_pem()),
+        &inline("client_ca", &clients.pem()),
+        "  client_auth_type: RequireAndVerifyClientCert\n",
+    ]
+    .concat();
     let guard = GuardBuilder::new().config(config).start();
     assert!(TlsClient::new().try_get(guard.port(), "").is_err());
     let client = TlsClient::new().trust(&tls.ca).identity(&clients.issue(&Leaf::client()));
@@ -91,7 +96,16 @@ fn the_file_wins_over_the_inline_text() {
 fn relative_paths_are_relative_to_the_configuration() {
     let tls = ServerTls::new();
     let guard = GuardBuilder::new()
-        .file("etc/web.yml", "tls_server_config:\n  cert_file: tls/c.pem\n  key_file: ../k.pem\n")
+        .file(
+            "etc/web.yml",
+            yaml(
+                "
+                tls_server_config:
+                  cert_file: tls/c.pem
+                  key_file: ../k.pem
+                ",
+            ),
+        )
         .file("etc/tls/c.pem", tls.identity.chain_pem())
         .file("k.pem", tls.identity.key_pem())
         .config_path("etc/web.yml")
@@ -129,9 +143,14 @@ fn the_chain_is_not_filled_up_from_the_client_cas() {
     let root = Authority::new("root");
     let middle = root.intermediate("middle");
     let identity = middle.issue(&Leaf::server());
-    let lines = "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: clients.crt\n";
+    let config = tls_with(
+        "
+        client_auth_type: VerifyClientCertIfGiven
+        client_ca_file: clients.crt
+        ",
+    );
     let guard = GuardBuilder::new()
-        .config(format!("{TLS}{lines}"))
+        .config(config)
         .file("server.crt", pem(&identity.cert))
         .file("server.key", identity.key_pem())
         .file("clients.crt", format!("{}{}", pem(&middle.cert), root.pem()))
@@ -175,13 +194,55 @@ fn material_that_cannot_work_stops_the_start() {
 fn material_that_is_not_there_stops_the_start() {
     let tls = ServerTls::new();
     for (config, message) in [
-        ("tls_server_config:\n  cert_file: server.crt\n", "key"),
-        ("tls_server_config:\n  key_file: server.key\n", "cert"),
-        ("tls_server_config:\n  client_auth_type: RequireAnyClientCert\n", "cert"),
-        ("tls_server_config:\n  cert_file: absent.crt\n  key_file: server.key\n", "absent.crt"),
-        ("tls_server_config:\n  cert_file: server.crt\n  key_file: absent.key\n", "absent.key"),
+        (
+            yaml(
+                "
+                tls_server_config:
+                  cert_file: server.crt
+                ",
+            ),
+            "key",
+        ),
+        (
+            yaml(
+                "
+                tls_server_config:
+                  key_file: server.key
+                ",
+            ),
+            "cert",
+        ),
+        (
+            yaml(
+                "
+                tls_server_config:
+                  client_auth_type: RequireAnyClientCert
+                ",
+            ),
+            "cert",
+        ),
+        (
+            yaml(
+                "
+                tls_server_config:
+                  cert_file: absent.crt
+                  key_file: server.key
+                ",
+            ),
+            "absent.crt",
+        ),
+        (
+            yaml(
+                "
+                tls_server_config:
+                  cert_file: server.crt
+                  key_file: absent.key
+                ",
+            ),
+            "absent.key",
+        ),
     ] {
-        let failed = GuardBuilder::new().config(config).tls(&tls).fail_to_start();
+        let failed = GuardBuilder::new().config(&config).tls(&tls).fail_to_start();
         assert_eq!(failed.code, Some(1), "{config}: {failed}");
         assert!(failed.stderr.contains("web.yml") && failed.stderr.contains(message), "{failed}");
     }
@@ -191,8 +252,8 @@ fn material_that_is_not_there_stops_the_start() {
 #[test]
 fn openssl_verifies_the_server() {
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new().config(TLS).tls(&tls).file("ca.crt", tls.ca.pem()).start();
-    let verified = Command::new("openssl")
+    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    let verified = process::command("openssl")
         .args(["s_client", "-verify_return_error", "-brief", "-CAfile"])
         .arg(guard.path("ca.crt"))
         .args(["-verify_ip", "127.0.0.1", "-connect", &format!("127.0.0.1:{}", guard.port())])

@@ -3,6 +3,7 @@
 mod abuse;
 mod client_auth;
 mod client_names;
+mod expiry;
 mod handshake;
 mod material;
 mod names;

@@ -21,12 +21,18 @@ impl Site {
     }
 
     fn builder(&self, others: &[&Identity]) -> GuardBuilder {
-        let mut config = format!("{TLS}{}proxy:\n  certificates:\n", scraper());
+        let mut config = TLS.to_owned()
+            + &scraper()
+            + &yaml(
+                "
+                proxy:
+                  certificates:
+                ",
+            );
         let mut builder = GuardBuilder::new().tls(&self.own);
         for (index, other) in others.iter().enumerate() {
             config.push_str(&format!("  - {{cert_file: {index}.crt, key_file: {index}.key}}\n"));
-            builder = builder.file(&format!("{index}.crt"), other.chain_pem());
-            builder = builder.file(&format!("{index}.key"), other.key_pem());
+            builder = builder.pair(&index.to_string(), other);
         }
         builder.config(config)
     }
@@ -69,19 +75,23 @@ fn each_name_has_its_certificate() {
 
 /// The certificate is all that differs.
 #[test]
-fn client_certificates_count_whatever_the_name() {
+fn client_certificates_are_demanded_whatever_the_name() {
     let site = Site::new();
     let one = site.issue(&["one.example"]);
     let clients = Authority::new("clients");
     let builder = site.builder(&[&one]).file("ca.crt", clients.pem());
     let config = std::fs::read_to_string(builder.path("web.yml")).expect("the file");
-    let demand =
-        format!("{TLS}  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n");
+    let demand = tls_with(
+        "
+        client_ca_file: ca.crt
+        client_auth_type: RequireAndVerifyClientCert
+        ",
+    );
     let guard = builder.config(config.replacen(TLS, &demand, 1)).start();
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         for name in ["one.example", "localhost"] {
             let ask = |client: TlsClient| {
-                let more = format!("Authorization: {}\r\n", basic(SCRAPER.0, SCRAPER.1));
+                let more = authorization(SCRAPER);
                 client.version(version).server_name(name).try_get(guard.port(), &more)
             };
             let with = |ca: &Authority| ask(TlsClient::new().identity(&ca.issue(&Leaf::client())));
@@ -112,7 +122,7 @@ fn suites_and_protocols_are_those_of_the_file_whatever_the_name() {
 }
 
 #[test]
-fn each_is_renewed_by_itself() {
+fn a_certificate_for_a_name_is_renewed_alone() {
     let site = Site::new();
     let first = site.issue(&["one.example"]);
     let guard = site.builder(&[&first]).start();
@@ -126,7 +136,7 @@ fn each_is_renewed_by_itself() {
 }
 
 #[test]
-fn what_cannot_be_chosen_is_refused() {
+fn a_certificate_that_no_name_selects_is_refused() {
     let site = Site::new();
     let nameless = site.ca.issue(&Leaf::client().sans(&[]));
     let failed = site.builder(&[&nameless]).fail_to_start().expect_code(1);
@@ -135,7 +145,7 @@ fn what_cannot_be_chosen_is_refused() {
     let builder = site.builder(&[&one]).file("0.key", two.key_pem());
     let failed = builder.fail_to_start().expect_code(1);
     assert!(failed.stderr.contains("web.yml:8: error: proxy.certificates.key_file"), "{failed}");
-    let plain = "proxy:\n  certificates: [{cert_file: a, key_file: b}]\n";
+    let plain = proxy("certificates: [{cert_file: a, key_file: b}]");
     let failed = GuardBuilder::new().config(plain).fail_to_start().expect_code(1);
     assert!(failed.stderr.contains("there is no TLS"), "{failed}");
 }

@@ -13,9 +13,9 @@ const VERSIONS: [(&str, SslVersion); 4] = [
     ("TLS13", SslVersion::TLS1_3),
 ];
 
-/// A guard with these further lines in its TLS section.
-fn guard(tls: &ServerTls, lines: &str, rest: &str) -> Guard {
-    GuardBuilder::new().config(format!("{TLS}{lines}{rest}")).tls(tls).start()
+/// A guard with these further keys in its TLS section, and further sections.
+fn guard(tls: &ServerTls, keys: &str, rest: &str) -> Guard {
+    GuardBuilder::new().config(tls_with(keys) + rest).tls(tls).start()
 }
 
 /// Which versions a client gets through with, each tried alone.
@@ -39,24 +39,33 @@ fn versions_are_those_between_min_and_max() {
         (Some("TLS11"), Some("TLS12"), &["TLS11", "TLS12"]),
         (Some("TLS13"), Some("TLS13"), &["TLS13"]),
     ] {
-        let min_line = min.map(|v| format!("  min_version: {v}\n")).unwrap_or_default();
-        let max_line = max.map(|v| format!("  max_version: {v}\n")).unwrap_or_default();
-        let guard = guard(&tls, &format!("{min_line}{max_line}"), "");
+        let min_line = min.map(|v| format!("min_version: {v}\n")).unwrap_or_default();
+        let max_line = max.map(|v| format!("max_version: {v}\n")).unwrap_or_default();
+        let guard = guard(&tls, &(min_line + &max_line), "");
         assert_eq!(accepted(&guard), expected, "min {min:?}, max {max:?}");
     }
 }
 
 /// An exporter starts with it, too.
 #[test]
-fn min_above_max_starts_and_lets_nobody_in() {
+fn min_above_max_starts_and_admits_no_client() {
+    const NONE: &str = "
+        min_version: TLS13
+        max_version: TLS12
+        ";
     let tls = ServerTls::new();
-    let guard = guard(&tls, "  min_version: TLS13\n  max_version: TLS12\n", "");
+    let guard = guard(&tls, NONE, "");
     assert_eq!(accepted(&guard), [""; 0]);
 }
 
 #[test]
 fn versions_and_suites_without_a_certificate_are_no_tls() {
-    let config = "tls_server_config:\n  min_version: TLS13\n";
+    let config = yaml(
+        "
+        tls_server_config:
+          min_version: TLS13
+        ",
+    );
     let guard = GuardBuilder::new().config(config).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }
@@ -81,7 +90,7 @@ const SUITES: [(&str, &str, KeyKind); 6] = [
     ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305", KeyKind::Rsa),
 ];
 
-const NO_HTTP2: &str = "http_server_config:\n  http2: false\n";
+const NO_HTTP2: &str = "http_server_config: {http2: false}\n";
 
 #[test]
 fn a_single_cipher_suite_is_the_only_one() {
@@ -89,7 +98,7 @@ fn a_single_cipher_suite_is_the_only_one() {
         let ca = Authority::new("server CA");
         let identity = ca.issue(&Leaf::server().key(key));
         let tls = ServerTls { ca, identity };
-        let guard = guard(&tls, &format!("  cipher_suites: [{go}]\n"), NO_HTTP2);
+        let guard = guard(&tls, &format!("cipher_suites: [{go}]"), NO_HTTP2);
         assert_eq!(suite(&TlsClient::new(), &guard).as_deref(), Some(openssl));
         let others: Vec<&str> =
             SUITES.iter().map(|(_, name, _)| *name).filter(|name| *name != openssl).collect();
@@ -115,15 +124,15 @@ fn the_default_suites_have_forward_secrecy_and_authentication() {
 }
 
 #[test]
-fn the_order_of_suites_is_the_servers_or_the_clients() {
+fn the_order_of_suites_is_that_of_the_server_or_the_client() {
     let tls = ServerTls::new();
     let [aes128, aes256, chacha, ..] = SUITES;
-    let lines = format!("  cipher_suites: [{}, {}, {}]\n", chacha.0, aes256.0, aes128.0);
+    let lines = format!("cipher_suites: [{}, {}, {}]\n", chacha.0, aes256.0, aes128.0);
     let client = TlsClient::new().ciphers(&[aes128.1, aes256.1, chacha.1].join(":"));
     for (prefer, expected) in [
         ("", chacha.1),
-        ("  prefer_server_cipher_suites: true\n", chacha.1),
-        ("  prefer_server_cipher_suites: false\n", aes128.1),
+        ("prefer_server_cipher_suites: true", chacha.1),
+        ("prefer_server_cipher_suites: false", aes128.1),
     ] {
         let guard = guard(&tls, &format!("{lines}{prefer}"), "");
         assert_eq!(suite(&client, &guard).as_deref(), Some(expected), "{prefer:?}");
@@ -134,7 +143,7 @@ fn the_order_of_suites_is_the_servers_or_the_clients() {
 #[test]
 fn tls13_suites_in_the_list_change_nothing() {
     let tls = ServerTls::new();
-    let lines = "  cipher_suites: [TLS_CHACHA20_POLY1305_SHA256]\n";
+    let lines = "cipher_suites: [TLS_CHACHA20_POLY1305_SHA256]";
     let guard = guard(&tls, lines, NO_HTTP2);
     let client = TlsClient::new().version(SslVersion::TLS1_3).connect(guard.port());
     assert_eq!(client.ssl().current_cipher().unwrap().name(), "TLS_AES_128_GCM_SHA256");
@@ -143,7 +152,7 @@ fn tls13_suites_in_the_list_change_nothing() {
 #[test]
 fn http2_with_a_list_that_lacks_its_mandatory_suite_is_an_error() {
     let tls = ServerTls::new();
-    let config = format!("{TLS}  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n");
+    let config = tls_with("cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]");
     let failed = GuardBuilder::new().config(&config).tls(&tls).fail_to_start().expect_code(1);
     assert!(failed.stderr.contains("web.yml:4"), "{failed}");
     let guard = GuardBuilder::new().config(config + NO_HTTP2).tls(&tls).start();
@@ -174,7 +183,7 @@ const CURVES: [(&str, &str, Option<Nid>); 4] = [
 fn a_single_curve_is_the_only_one() {
     let tls = ServerTls::new();
     for (go, openssl, _) in CURVES {
-        let guard = guard(&tls, &format!("  curve_preferences: [{go}]\n"), "");
+        let guard = guard(&tls, &format!("curve_preferences: [{go}]"), "");
         assert_eq!(curve(&TlsClient::new(), &guard), Some(go), "{go}");
         let others: Vec<&str> =
             CURVES.iter().map(|(_, name, _)| *name).filter(|name| *name != openssl).collect();
@@ -191,9 +200,9 @@ fn a_single_curve_is_the_only_one() {
 }
 
 #[test]
-fn the_order_of_curves_is_the_servers() {
+fn the_order_of_curves_is_that_of_the_server() {
     let tls = ServerTls::new();
-    let guard = guard(&tls, "  curve_preferences: [CurveP521, CurveP384, CurveP256]\n", "");
+    let guard = guard(&tls, "curve_preferences: [CurveP521, CurveP384, CurveP256]", "");
     let client = TlsClient::new().groups("P-256:P-384:P-521");
     assert_eq!(curve(&client, &guard), Some("CurveP521"));
     let client = TlsClient::new().groups("P-256:P-384");
@@ -209,7 +218,7 @@ fn alpn(guard: &Guard, offered: &[u8]) -> Option<String> {
 fn http2_is_offered_unless_turned_off() {
     let tls = ServerTls::new();
     for (config, with_both) in
-        [("", "h2"), ("http_server_config:\n  http2: true\n", "h2"), (NO_HTTP2, "http/1.1")]
+        [("", "h2"), ("http_server_config: {http2: true}\n", "h2"), (NO_HTTP2, "http/1.1")]
     {
         let guard = guard(&tls, "", config);
         assert_eq!(alpn(&guard, tls::H2_AND_HTTP1).as_deref(), Some(with_both), "{config:?}");

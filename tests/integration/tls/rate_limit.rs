@@ -2,13 +2,14 @@
 
 use crate::support::*;
 
+/// With these keys of the limit.
 fn guard(limit: &str) -> Guard {
-    GuardBuilder::new().config(format!("{}rate_limit:\n{limit}", scraper())).start()
+    GuardBuilder::new().config(scraper() + &format!("rate_limit: {{{limit}}}\n")).start()
 }
 
 #[test]
-fn a_burst_then_429() {
-    let guard = guard("  interval: 1h\n  burst: 3\n");
+fn requests_beyond_the_burst_get_429() {
+    let guard = guard("interval: 1h, burst: 3");
     // Refusals and connections of others count, too.
     assert_eq!(guard.connect().get_as(SCRAPER, "/metrics").status, 200);
     assert_eq!(guard.connect().get("/metrics").status, 401);
@@ -25,7 +26,7 @@ fn a_burst_then_429() {
 
 #[test]
 fn the_bucket_fills_again() {
-    let guard = guard("  interval: 200ms\n  burst: 1\n");
+    let guard = guard("interval: 200ms, burst: 1");
     let mut client = guard.connect();
     let mut status = || client.get_as(SCRAPER, "/metrics").status;
     assert_eq!(status(), 200);
@@ -35,8 +36,8 @@ fn the_bucket_fills_again() {
 }
 
 #[test]
-fn interval_0_is_off() {
-    for limit in ["  interval: 0\n  burst: 1\n", "  interval: 0s\n  burst: 0\n", "  burst: 1\n"] {
+fn an_interval_of_0_turns_the_limit_off() {
+    for limit in ["interval: 0, burst: 1", "interval: 0s, burst: 0", "burst: 1"] {
         let guard = guard(limit);
         let mut client = guard.connect();
         for _ in 0..5 {
@@ -46,8 +47,8 @@ fn interval_0_is_off() {
 }
 
 #[test]
-fn burst_0_refuses_everything() {
-    let guard = guard("  interval: 1s\n");
+fn a_burst_of_0_refuses_every_request() {
+    let guard = guard("interval: 1s");
     let mut client = guard.connect();
     for _ in 0..3 {
         assert_eq!(client.get_as(SCRAPER, "/metrics").status, 429);
@@ -57,7 +58,7 @@ fn burst_0_refuses_everything() {
 /// The bucket is not a fresh one because another section changed.
 #[test]
 fn a_reload_refills_nothing() {
-    let limit = "rate_limit:\n  interval: 1h\n  burst: 1\n";
+    let limit = "rate_limit: {interval: 1h, burst: 1}\n";
     let guard = GuardBuilder::new().config(limit).start();
     let mut client = guard.connect();
     assert_eq!(client.get("/metrics").status, 200);

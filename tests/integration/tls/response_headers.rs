@@ -1,9 +1,10 @@
-//! `http_server_config.headers`: on every response, whoever made it.
+//! `http_server_config.headers`: on every response, of the exporter and of the guard.
 
 use crate::support::ports::Refusing;
 use crate::support::*;
 
-const HEADERS: &str = "http_server_config:
+const HEADERS: &str = "\
+http_server_config:
   headers:
     Content-Security-Policy: default-src 'self'
     X-Frame-Options: deny
@@ -28,25 +29,25 @@ fn assert_configured(response: &Response) {
 }
 
 #[test]
-fn on_the_exporters_answer_and_on_a_401() {
+fn a_page_and_a_401_have_the_headers() {
     // The exporter's own do not stand beside them.
     let exporter = Exporter::answering(ok("X-Frame-Options: sameorigin\r\n", PAGE));
     let tls = ServerTls::new();
     let config = format!("{TLS}{HEADERS}{}", scraper());
-    let builder = GuardBuilder::new().config(config).tls(&tls).file("ca.crt", tls.ca.pem());
+    let builder = GuardBuilder::new().config(config).tls(&tls);
     let guard = builder.upstream(&exporter).start();
     let mut client = TlsClient::new().connect(guard.port());
     for response in [client.get_as(SCRAPER, "/"), client.get("/")] {
         assert_configured(&response);
     }
-    let url = format!("https://127.0.0.1:{}/", guard.port());
-    let curl = || Curl::new().arg("--http2").cacert(&guard.path("ca.crt"));
+    let url = guard.url("/");
+    let curl = || guard.curl().arg("--http2");
     assert_configured(&curl().user(SCRAPER).fetch(&url).response);
     assert_configured(&curl().fetch(&url).response);
 }
 
 #[test]
-fn on_a_304_and_on_an_error_of_the_exporters() {
+fn a_304_and_an_error_of_the_exporter_have_the_headers() {
     for answer in
         ["HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
     {
@@ -57,8 +58,14 @@ fn on_a_304_and_on_an_error_of_the_exporters() {
 }
 
 #[test]
-fn on_a_429() {
-    let limit = "rate_limit:\n  interval: 1h\n  burst: 0\n";
+fn a_429_has_the_headers() {
+    let limit = yaml(
+        "
+        rate_limit:
+          interval: 1h
+          burst: 0
+        ",
+    );
     let guard = GuardBuilder::new().config(format!("{HEADERS}{limit}")).start();
     let response = guard.connect().get("/");
     assert_eq!(response.status, 429);
@@ -66,7 +73,7 @@ fn on_a_429() {
 }
 
 #[test]
-fn on_a_502_and_a_504() {
+fn a_502_and_a_504_have_the_headers() {
     let down = Refusing::new();
     let guard =
         GuardBuilder::new().config(HEADERS).upstream(format!("http://{}", down.address())).start();
@@ -75,7 +82,7 @@ fn on_a_502_and_a_504() {
     assert_configured(&response);
 
     let slow = ports::Unreachable::new();
-    let limits = "proxy:\n  limits:\n    connect_timeout: 1s\n";
+    let limits = limits("connect_timeout: 1s");
     let guard = GuardBuilder::new()
         .config(format!("{HEADERS}{limits}"))
         .upstream(format!("http://{}", slow.address()))
@@ -86,7 +93,7 @@ fn on_a_502_and_a_504() {
 }
 
 #[test]
-fn none_are_added_that_are_not_configured() {
+fn no_header_is_added_that_is_not_configured() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config("").upstream(&exporter).start();
     let response = guard.connect().get("/");
@@ -96,11 +103,20 @@ fn none_are_added_that_are_not_configured() {
 }
 
 #[test]
-fn a_reload_changes_them_for_the_next_request() {
+fn a_reload_changes_the_headers_for_the_next_request() {
     let guard = GuardBuilder::new().config(HEADERS).start();
     let mut client = guard.connect();
     assert_configured(&client.get("/metrics"));
-    guard.replace("web.yml", "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n");
+    guard.replace(
+        "web.yml",
+        yaml(
+            "
+            http_server_config:
+              headers:
+                X-Frame-Options: sameorigin
+            ",
+        ),
+    );
     guard.wait_generation(2);
     let response = client.get("/metrics");
     assert_eq!(response.values("x-frame-options"), ["sameorigin"]);
@@ -108,7 +124,7 @@ fn a_reload_changes_them_for_the_next_request() {
 }
 
 #[test]
-fn names_and_values_are_checked() {
+fn headers_with_unknown_names_or_values_stop_the_start() {
     for line in [
         "Server: x",
         "x-frame-options: deny",
@@ -117,7 +133,13 @@ fn names_and_values_are_checked() {
         "X-Content-Type-Options: sniff",
         "Access-Control-Allow-Origin: '*'",
     ] {
-        let config = format!("http_server_config:\n  headers:\n    {line}\n");
+        let config = yaml(&format!(
+            "
+            http_server_config:
+              headers:
+                {line}
+            "
+        ));
         let failed = GuardBuilder::new().config(config).fail_to_start();
         assert_eq!(failed.code, Some(1), "{line}: {failed}");
         assert!(failed.stderr.contains("web.yml:3"), "{line}: {failed}");

@@ -5,15 +5,15 @@ use serde_json::Value;
 use crate::support::process::Finished;
 use crate::support::*;
 
-/// Findings about trust in the certificate, which is the operator's business, and not of TLS.
+/// Findings about trust in the certificate, which is up to the operator, and not of TLS.
 const TRUST: [(&str, &str); 2] = [
-    ("cert_chain_of_trust", "the test's CA is nobody's"),
+    ("cert_chain_of_trust", "no client trusts the test's CA"),
     ("cert_revocation", "nor does it publish what it revoked"),
 ];
 
 fn guards() -> [(Guard, ServerTls); 2] {
     [ServerTls::new(), ServerTls::with_key(KeyKind::Rsa)].map(|tls| {
-        let config = format!("{TLS}{}", scraper());
+        let config = guarded();
         (GuardBuilder::new().config(config).tls(&tls).start(), tls)
     })
 }

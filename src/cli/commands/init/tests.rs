@@ -38,7 +38,7 @@ fn modes_hold() {
     assert_eq!(mode(&parent.path().join("a")), 0o755);
 }
 
-/// The umask belongs to the whole process, so the test before runs in another one.
+/// Runs [`modes_hold`] in other processes, since the umask belongs to a whole process.
 #[test]
 fn modes_hold_whatever_the_umask() {
     let test = module_path!().split_once("::").unwrap().1.to_owned() + "::modes_hold";
@@ -55,7 +55,7 @@ fn modes_hold_whatever_the_umask() {
 }
 
 #[test]
-fn overwrites_nothing_and_writes_nothing_then() {
+fn an_existing_file_is_kept_and_no_other_one_is_written() {
     for name in [KEY, CERTIFICATE, WEB_CONFIG] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
@@ -69,7 +69,7 @@ fn overwrites_nothing_and_writes_nothing_then() {
 }
 
 #[test]
-fn follows_no_symbolic_link_in_place_of_a_file() {
+fn a_symbolic_link_in_place_of_a_file_is_not_followed() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("target");
     std::os::unix::fs::symlink(&target, directory.path().join(WEB_CONFIG)).unwrap();
@@ -88,7 +88,7 @@ fn a_second_run_changes_nothing() {
 }
 
 #[test]
-fn a_bad_hostname_or_directory_leaves_nothing() {
+fn a_bad_hostname_or_directory_leaves_no_files() {
     let parent = tempfile::tempdir().unwrap();
     let mut wrong = options(&parent.path().join("new"));
     wrong.hostnames.push("*.example.com".to_owned());
@@ -105,7 +105,7 @@ fn a_bad_hostname_or_directory_leaves_nothing() {
 }
 
 #[test]
-fn a_password_that_cannot_be_shown_leaves_nothing() {
+fn a_password_that_cannot_be_printed_leaves_no_files() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("a/b");
     let mut full = &mut [0_u8; 10][..];
@@ -128,7 +128,7 @@ fn the_key_belongs_to_the_certificate() {
 }
 
 #[test]
-fn the_password_opens_and_stands_in_no_file() {
+fn the_password_matches_its_hash_and_is_in_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let created = create(&options(directory.path())).unwrap();
     assert_eq!(created.password.len(), PASSWORD_LEN);
@@ -170,7 +170,7 @@ fn promtool_accepts_the_scrape_config() {
 }
 
 #[test]
-fn the_instructions_name_what_was_made() {
+fn the_instructions_name_the_files_the_names_and_the_password() {
     let directory = tempfile::tempdir().unwrap();
     let created = create(&Options { listen_port: 8443, ..options(directory.path()) }).unwrap();
     let text = instructions(&created);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::yaml::{MAX_DEPTH, MAX_NODES};
 use crate::config::yaml::node::Member;
+use crate::config::yaml::{MAX_DEPTH, MAX_NODES};
 
 fn parse(text: &str) -> (Document, Node) {
     Document::parse(text.to_owned()).unwrap_or_else(|error| panic!("{error}\n{text}"))

@@ -265,7 +265,7 @@ impl Session {
     }
 
     /// RFC 9113 section 8.1.1: a stream error, before which a server may say 400. The 401 that a
-    /// stranger gets for anything does not count.
+    /// client without credentials gets for anything does not count.
     pub fn malformed(&mut self) -> Outcome {
         self.wait("refusal as malformed", |event| match event {
             Event::Frame(frame) => match frame.kind {

@@ -1,5 +1,5 @@
-//! Rows "`error_while_proxy` without `decide_reuse`", "`respond_error`" and "WebSocket upgrade" as
-//! far as the exporter's side goes: it may die at any moment, and nobody else is hurt.
+//! The exporter may die at any moment, or answer more than it was asked, and no other request is
+//! harmed. Stock pingora may use a connection again whose last response was not read to its end.
 
 use crate::support::exporter::always;
 use crate::support::*;
@@ -22,11 +22,11 @@ const CHUNKED: &[u8] =
 
 /// A scraper must not take half a page for a whole one.
 #[test]
-fn half_a_response_is_not_passed_off_as_whole() {
+fn half_a_response_is_not_ended_as_a_whole_one() {
     for first in [WITH_LENGTH, CHUNKED] {
         let exporter = dying(first);
         let tls = ServerTls::new();
-        let builder = GuardBuilder::new().config(TLS).tls(&tls).file("ca.crt", tls.ca.pem());
+        let builder = GuardBuilder::new().config(TLS).tls(&tls);
         let guard = builder.upstream(&exporter).start();
         let mut client = TlsClient::new().connect(guard.port());
         client.send(get("/dying", ""));
@@ -36,21 +36,20 @@ fn half_a_response_is_not_passed_off_as_whole() {
             assert!(!rest.ends_with(b"0\r\n\r\n"), "{:?}", String::from_utf8_lossy(&rest));
             assert!(rest.len() < 1000);
         }
-        let url = format!("https://127.0.0.1:{}/dying", guard.port());
-        let curl = Curl::new().arg("--http2").cacert(&guard.path("ca.crt")).arg("--fail").arg(url);
+        let url = guard.url("/dying");
+        let curl = guard.curl().arg("--http2").arg("--fail").arg(url);
         let finished = curl.run();
         assert_ne!(finished.code, Some(0), "{finished}");
     }
 }
 
 #[test]
-fn an_exporter_that_dies_in_the_middle_harms_nobody_else() {
+fn an_exporter_that_dies_during_a_response_does_not_affect_others() {
     let exporter = dying(WITH_LENGTH);
     let tls = ServerTls::new();
     let guard = GuardBuilder::new().config(TLS).tls(&tls).upstream(&exporter).start();
     let mut bystander = TlsClient::new().connect(guard.port());
-    let http2 = TlsClient::new().alpn(tls::H2_AND_HTTP1).connect(guard.port());
-    let mut http2 = Http2::begin(http2);
+    let mut http2 = Http2::connect(guard.port());
     for _ in 0..5 {
         let mut client = TlsClient::new().connect(guard.port());
         client.send(get("/dying", ""));
@@ -65,7 +64,7 @@ fn an_exporter_that_dies_in_the_middle_harms_nobody_else() {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_harms_nobody_else() {
+fn a_client_that_leaves_during_a_response_does_not_affect_others() {
     let large = ok("", vec![b'x'; 8 * 1024 * 1024]);
     let exporter = Exporter::scripted(move |request, out| match request.target.as_str() {
         "/large" => always(large.clone())(request, out),
@@ -86,7 +85,7 @@ fn a_client_that_leaves_in_the_middle_harms_nobody_else() {
 /// The connection to the exporter that a lost client leaves behind holds the rest of its page; it
 /// must not be what the next client gets.
 #[test]
-fn what_was_left_over_is_nobody_elses_answer() {
+fn the_rest_of_an_abandoned_response_reaches_no_other_client() {
     let exporter = Exporter::scripted(|request, out| {
         let body = request.target.repeat(300_000);
         always(ok("", body))(request, out)
@@ -104,11 +103,11 @@ fn what_was_left_over_is_nobody_elses_answer() {
 
 /// An exporter that says more than it announced, too.
 #[test]
-fn a_response_that_is_too_long_is_nobody_elses_answer() {
+fn the_excess_of_a_long_response_reaches_no_other_client() {
     let exporter = Exporter::scripted(|request, out| {
         let mut response = ok("", &request.target);
         if request.target == "/long" {
-            // In one piece: what comes after the connection went back to the pool nobody can tell
+            // In one piece: what comes after the connection went back to the pool cannot be told
             // from an answer.
             response.extend(ok("", "smuggled"));
         }
@@ -122,7 +121,7 @@ fn a_response_that_is_too_long_is_nobody_elses_answer() {
     }
 }
 
-/// A body that goes along with a refusal, or that nobody waits for, is not the next request.
+/// The body of a request that was refused is not read as the next request.
 #[test]
 fn the_body_of_a_refused_request_is_not_a_request() {
     let exporter = Exporter::new();

@@ -1,4 +1,5 @@
-//! Row "`TlsSettings` listener": a session of a client whose CA was removed must not be resumed.
+//! A session of a client whose CA was removed is not resumed. Stock pingora's TLS listener keeps
+//! its ticket keys and its session cache for as long as the process runs.
 //!
 //! A resumed session brings no certificate: the server believes what it verified when the session
 //! began. So nothing that was verified under an old configuration may count under a new one.
@@ -6,9 +7,6 @@
 use openssl::ssl::{SslSession, SslVersion};
 
 use crate::support::*;
-
-const LINES: &str =
-    "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
 
 struct Site {
     guard: Guard,
@@ -21,7 +19,7 @@ impl Site {
     fn new() -> Self {
         let tls = ServerTls::new();
         let (old_ca, new_ca) = (Authority::new("old"), Authority::new("new"));
-        let builder = GuardBuilder::new().config(format!("{TLS}{LINES}")).tls(&tls);
+        let builder = GuardBuilder::new().config(format!("{TLS}{VERIFIED_CLIENTS}")).tls(&tls);
         let guard = builder.file("clients.crt", old_ca.pem()).start();
         Self { guard, old_ca, new_ca, tls }
     }
@@ -58,7 +56,7 @@ fn a_session_is_resumed_while_its_ca_is_in_force() {
     let site = Site::new();
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let session = site.session(&site.client(version));
-        // The certificate stays at home: the session alone gets in.
+        // The session is enough, without the certificate.
         let client = TlsClient::new().version(version).resume(session);
         let mut resumed = client.connect(site.guard.port());
         assert_eq!(resumed.get("/metrics").status, 200, "{version:?}");
@@ -106,7 +104,7 @@ fn a_session_from_before_certificates_were_required_is_refused() {
         let client = TlsClient::new().version(version);
         assert_eq!(client.try_get(guard.port(), "").unwrap().status, 200);
         let session = client.last_session().expect("a session");
-        guard.replace("web.yml", format!("{TLS}{LINES}"));
+        guard.replace("web.yml", format!("{TLS}{VERIFIED_CLIENTS}"));
         guard.wait_generation(2);
         let answer = client.clone().resume(session).try_get(guard.port(), "");
         assert!(answer.is_err(), "{version:?}: {answer:?}");
@@ -118,7 +116,7 @@ fn a_session_from_before_certificates_were_required_is_refused() {
 fn a_session_of_a_name_that_was_removed_is_refused() {
     let tls = ServerTls::new();
     let ca = Authority::new("clients");
-    let config = |name: &str| format!("{TLS}{LINES}  client_allowed_sans: [{name}]\n");
+    let config = |name: &str| format!("{TLS}{VERIFIED_CLIENTS}  client_allowed_sans: [{name}]\n");
     let builder = GuardBuilder::new().config(config("a.example")).tls(&tls);
     let guard = builder.file("clients.crt", ca.pem()).start();
     let identity = ca.issue(&Leaf::client().sans(&[San::Dns("a.example")]));
@@ -153,7 +151,7 @@ fn the_new_minimum_version_holds_for_old_sessions() {
 
 /// A client whose session is not taken falls back to a whole handshake and notices nothing.
 #[test]
-fn a_good_client_with_an_old_session_just_shakes_hands_again() {
+fn a_client_with_an_old_session_falls_back_to_a_whole_handshake() {
     let site = Site::new();
     let client = site.client(SslVersion::TLS1_3).trust(&site.tls.ca);
     let session = site.session(&client);
