@@ -87,7 +87,7 @@ pub struct ServeArgs {
         long,
         env = "EXPORTER_GUARD_UPSTREAM",
         value_name = "URL",
-        value_parser = parse_upstream,
+        value_parser = Upstream::parse_plaintext,
         default_value = "http://127.0.0.1:9100"
     )]
     pub upstream: Upstream,
@@ -147,7 +147,7 @@ pub struct ProcessArgs {
         long = "shutdown.grace-period",
         env = "EXPORTER_GUARD_SHUTDOWN_GRACE_PERIOD",
         value_name = "DURATION",
-        value_parser = parse_duration,
+        value_parser = duration::parse,
         default_value = DEFAULT_GRACE_PERIOD
     )]
     pub grace_period: Duration,
@@ -162,6 +162,8 @@ pub struct ProcessArgs {
 pub enum Command {
     /// Check web configuration files: one line per finding, exit code 1 if there is an error
     Check(CheckArgs),
+    /// Print the JSON Schema of the web configuration, for editors
+    Schema,
     /// Hash a password with bcrypt, for basic_auth_users
     HashPassword(HashPasswordArgs),
     /// Create a key, a certificate, a web configuration and a password
@@ -260,16 +262,4 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, u8> {
         let _ = error.print();
         u8::try_from(error.exit_code()).unwrap_or(exit_codes::USAGE)
     })
-}
-
-fn parse_upstream(text: &str) -> Result<Upstream, String> {
-    let wanted = "expected http://HOST:PORT, unix:/path or self";
-    match text.parse()? {
-        Upstream::Https { .. } => Err(format!("the upstream is a plaintext exporter: {wanted}")),
-        upstream => Ok(upstream),
-    }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|error| error.to_string())
 }

@@ -147,7 +147,7 @@ fn report(material: &PemMaterial, severity: Severity, message: &str, findings: &
     let file =
         material.file.as_ref().map(|file| format!(" {}:", file.display())).unwrap_or_default();
     let message = format!("{}:{file} {message}", material.place);
-    findings.push(&material.path, severity, message);
+    findings.push(material.node, severity, message);
 }
 
 /// Reads a leaf certificate and the chain after it.
@@ -261,7 +261,7 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
              CAs passes",
             tls.place
         );
-        findings.push(&tls.client_auth_path, Severity::Warning, message);
+        findings.push(tls.client_auth_node, Severity::Warning, message);
     }
     let is_rsa = leaf.public_key().is_ok_and(|key| key.id() == Id::RSA);
     let mut tls12 = tls.cipher_suites.iter().filter(|suite| !suite.is_tls13()).peekable();
@@ -273,6 +273,6 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
              handshake can succeed",
             tls.place
         );
-        findings.push(&tls.cipher_suites_path, Severity::Warning, message);
+        findings.push(tls.cipher_suites_node, Severity::Warning, message);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::child::ChildCommand;
 use crate::cli::{ProcessArgs, ServeArgs};
-use crate::config::{Finding, ListenAddress, Upstream};
+use crate::config::{Finding, ListenAddress, ListenAddressError, Upstream};
 use crate::connection::Bound;
 use crate::handover::{Handover, Offer, Predecessor, Role};
 use crate::os::file_trust::UntrustedFile;
@@ -44,7 +44,7 @@ pub enum ServeError {
     },
     /// The telemetry address is not valid.
     #[error("--telemetry.listen-address: {0}")]
-    TelemetryAddress(String),
+    TelemetryAddress(ListenAddressError),
     /// The socket for successors cannot be used.
     #[error("--upgrade.socket {}: {cause}", .path.display())]
     HandoverSocket {

@@ -14,7 +14,7 @@ fn bad_routes_are_named_with_their_lines() {
         ("    x\n".to_owned(), 5, "expected a list of routes"),
         (route(", name: a b"), 5, "letters, digits"),
         (route(", colour: red"), 5, "unknown key"),
-        (route(", methods: [TRACE]"), 5, "known are GET"),
+        (route(", methods: [TRACE]"), 5, "expected GET, HEAD"),
         (route(", paths: [/a/../b]"), 5, "dot segment"),
         (route(", paths: ['/a%2f']"), 5, "not plain"),
         (route(", paths: ['/a*b']"), 5, "elsewhere"),

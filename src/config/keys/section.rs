@@ -1,0 +1,115 @@
+//! A mapping of the file whose keys have been checked against their declarations.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use super::declaration::{Declaration, Key, SectionKeys, ValueType};
+use super::suggestion;
+use super::value::Value;
+use crate::config::files::presentable;
+
+/// A section of the file, out of which values are taken by key.
+pub struct Section<'a> {
+    value: Value<'a>,
+    keys: &'static SectionKeys,
+    /// The values that are not null.
+    values: HashMap<&'a str, Value<'a>>,
+    /// The section whose values are the defaults of this one's.
+    inherited: Option<&'a Section<'a>>,
+}
+
+impl<'a> Section<'a> {
+    /// Opens a mapping. A key that is unknown or stands there twice is an error, as is a value that is
+    /// no mapping; null is a section without keys.
+    pub fn open(value: Value<'a>, keys: &'static SectionKeys) -> Self {
+        let mut values = HashMap::new();
+        for entry in value.entries() {
+            if keys.find(entry.key).is_none() {
+                let hint = suggestion::about(entry.key, keys);
+                let key = presentable(entry.key);
+                entry.error_at_key(format!("unknown key {key}; {hint}"));
+            }
+            if !entry.value.node().is_null() {
+                values.insert(entry.key, entry.value);
+            }
+        }
+        Self { value, keys, values, inherited: None }
+    }
+
+    /// Takes the values of `inherited` for keys that are not given here and may stand in both.
+    pub fn inheriting(mut self, inherited: &'a Section<'a>) -> Self {
+        self.inherited = Some(inherited);
+        self
+    }
+
+    /// Returns the mapping itself.
+    pub fn value(&self) -> &Value<'a> {
+        &self.value
+    }
+
+    /// Returns the name of a key of this section for messages.
+    pub fn name_of(&self, key: &dyn Declaration) -> String {
+        match self.value.name() {
+            "" => key.name().to_owned(),
+            name => format!("{name}.{}", key.name()),
+        }
+    }
+
+    /// Returns the value that stands under a key in this very section.
+    pub fn own_value(&self, key: &dyn Declaration) -> Option<Value<'a>> {
+        debug_assert!(self.keys.has(key), "{} is no key of {}", key.name(), self.keys.name);
+        let value = self.values.get(key.name())?;
+        Some(value.named(&self.name_of(key)))
+    }
+
+    /// Returns the value of a key, be it inherited.
+    pub fn find(&self, key: &dyn Declaration) -> Option<Value<'a>> {
+        self.own_value(key).or_else(|| {
+            let inherited = self.inherited.filter(|inherited| inherited.keys.has(key))?;
+            inherited.own_value(key)
+        })
+    }
+
+    /// Returns whether a key has a value, be it inherited.
+    pub fn has(&self, key: &dyn Declaration) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Reads the value of a key, be it inherited; `None` without one, or when it is not of the key's
+    /// type, which is an error.
+    pub fn get<T: ValueType>(&self, key: &Key<T>) -> Option<T::Value<'a>> {
+        self.find(key).and_then(|value| key.value_type().read(value))
+    }
+
+    /// Reads the value of a key under another name for messages.
+    pub fn get_as<T: ValueType>(&self, key: &Key<T>, name: &str) -> Option<T::Value<'a>> {
+        self.find(key).and_then(|value| key.value_type().read(value.named(name)))
+    }
+
+    /// Reads the inherited value of a key, and the one that stands here.
+    pub fn get_each<T: ValueType>(&self, key: &Key<T>) -> Vec<T::Value<'a>> {
+        let inherited = self.inherited.and_then(|inherited| inherited.own_value(key));
+        let values = inherited.into_iter().chain(self.own_value(key));
+        values.filter_map(|value| key.value_type().read(value)).collect()
+    }
+
+    /// Returns the names of the keys that have a value, be it inherited or empty.
+    pub fn declared(&self) -> Vec<&'static str> {
+        let present = self.keys.keys().filter(|key| self.has(*key));
+        present.map(Declaration::name).collect()
+    }
+
+    /// Adds an error about a key, at its value or else at the section.
+    pub fn error(&self, key: &dyn Declaration, message: impl Display) {
+        self.place_of(key).error(message);
+    }
+
+    /// Adds a warning about a key, at its value or else at the section.
+    pub fn warning(&self, key: &dyn Declaration, message: impl Display) {
+        self.place_of(key).warning(message);
+    }
+
+    fn place_of(&self, key: &dyn Declaration) -> Value<'a> {
+        self.find(key).unwrap_or_else(|| self.value.named(&self.name_of(key)))
+    }
+}
