@@ -45,7 +45,7 @@ impl ServeHttp for AdminApp {
             "/metrics" if is_read => {
                 answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
             }
-            "/-/healthy" if is_read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
+            "/-/healthy" if is_read => self.healthy(),
             "/-/ready" if is_read => self.ready(),
             "/" if is_read => answer(StatusCode::OK, HTML, self.status_page()),
             "/-/reload" if matches!(method, Method::POST | Method::PUT) => {
@@ -63,6 +63,16 @@ impl ServeHttp for AdminApp {
 }
 
 impl AdminApp {
+    fn healthy(&self) -> Response<Vec<u8>> {
+        match self.reload.is_stuck() {
+            true => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The configuration cannot change: its thread has not run for a minute.\n",
+            ),
+            false => text(StatusCode::OK, "exporter-guard is healthy.\n"),
+        }
+    }
+
     fn ready(&self) -> Response<Vec<u8>> {
         if self.readiness.get() {
             text(StatusCode::OK, "exporter-guard is ready.\n")

@@ -45,7 +45,7 @@ pub use self::yaml::{Finding, Findings, NodeId, Severity};
 
 use self::files::YamlFile;
 use self::keys::toolkit::{
-    BASIC_AUTH_USERS, FILE, HTTP_SERVER_CONFIG, PROXY_SECTION, RATE_LIMIT_SECTION,
+    BASIC_AUTH_USERS, FILE, HTTP_SERVER_CONFIG, INTERVAL, PROXY_SECTION, RATE_LIMIT_SECTION,
     TLS_SERVER_CONFIG,
 };
 use self::keys::{Reader, Section, Value};
@@ -79,6 +79,8 @@ pub struct ExplicitlyOff {
     pub tls_explicitly_off: bool,
     /// Whether the file has `basic_auth_users: {}`.
     pub users_explicitly_none: bool,
+    /// Whether the file has `rate_limit: {}`, or an interval there.
+    pub rate_limit_off: bool,
 }
 
 impl Config {
@@ -162,6 +164,8 @@ fn read_sections(reader: &Reader<'_>, root: &Node) -> Config {
     };
     let is_empty =
         |value: Option<Value<'_>>| value.is_some_and(|value| value.node().is_empty_mapping());
+    let rate_limit_off = is_empty(file.find(&RATE_LIMIT_SECTION))
+        || rate_limit.as_ref().is_some_and(|section| section.has(&INTERVAL));
     Config {
         tls,
         http,
@@ -171,6 +175,7 @@ fn read_sections(reader: &Reader<'_>, root: &Node) -> Config {
         declared: ExplicitlyOff {
             tls_explicitly_off: is_empty(file.find(&TLS_SERVER_CONFIG)),
             users_explicitly_none: is_empty(file.find(&BASIC_AUTH_USERS)),
+            rate_limit_off,
         },
         texts: BTreeMap::new(),
     }

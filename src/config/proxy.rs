@@ -27,6 +27,8 @@ pub struct Proxy {
     pub tokens: Vec<Token>,
     /// The routes that the file lists, or else the default route alone.
     pub routes: Vec<Arc<RouteConfig>>,
+    /// The keys that the section has, be they empty.
+    pub declared: Vec<&'static str>,
 }
 
 impl Default for Proxy {
@@ -37,6 +39,7 @@ impl Default for Proxy {
             proxy_protocol: Vec::new(),
             tokens: Vec::new(),
             routes: vec![Arc::new(RouteConfig::default())],
+            declared: Vec::new(),
         }
     }
 }
@@ -62,6 +65,7 @@ impl Proxy {
             proxy_protocol: ProxyProtocol::read_all(section),
             tokens,
             routes: routes.into_iter().map(Arc::new).collect(),
+            declared: section.declared(),
         };
         (proxy, tls.map(TlsSection::into_option))
     }

@@ -54,6 +54,7 @@ pub struct Metrics {
     reloads: Family<ResultLabels, Counter>,
     reload_successful: Gauge,
     reload_success_time: Gauge<f64, AtomicU64>,
+    reload_thread_time: Gauge<f64, AtomicU64>,
     generation: Gauge,
     certificate_expiry: Gauge<i64, AtomicI64>,
 }
@@ -81,6 +82,7 @@ impl Default for Metrics {
             reloads: Family::default(),
             reload_successful: Gauge::default(),
             reload_success_time: Gauge::default(),
+            reload_thread_time: Gauge::default(),
             generation: Gauge::default(),
             certificate_expiry: Gauge::default(),
         };
@@ -161,6 +163,12 @@ impl Metrics {
             Unit::Seconds,
             self.reload_success_time.clone(),
         );
+        registry.register_with_unit(
+            "reload_thread_last_run_timestamp",
+            "When the thread that reloads the configuration last ran, since the epoch",
+            Unit::Seconds,
+            self.reload_thread_time.clone(),
+        );
         registry.register(
             "config_generation",
             "Number of the configuration in force, 1 at start",
@@ -219,11 +227,15 @@ impl Metrics {
     /// Records the configuration that is now in force: its generation, and the expiry of the server
     /// certificate in seconds since the epoch, `None` without TLS.
     pub fn config_loaded(&self, generation: u64, certificate_expiry: Option<i64>) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.reload_successful.set(1);
-        self.reload_success_time.set(now.as_secs_f64());
+        self.reload_success_time.set(unix_time());
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.certificate_expiry.set(certificate_expiry.unwrap_or(0));
+    }
+
+    /// Records that the reload thread runs.
+    pub fn reload_thread_runs(&self) {
+        self.reload_thread_time.set(unix_time());
     }
 
     /// Counts a successful reload.
@@ -244,6 +256,11 @@ impl Metrics {
             .expect("writing to a string does not fail");
         text
     }
+}
+
+/// Returns the seconds since the epoch.
+fn unix_time() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// One connection that counts as open until it is dropped.

@@ -1,9 +1,12 @@
 //! The files a configuration is made of: read once each, and remembered by content.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::file_pattern::FilePattern;
@@ -134,17 +137,22 @@ impl ConfigFiles {
     }
 }
 
-/// Reads a regular file: a pipe or a device could block the reload for ever.
+/// Reads a regular file: a pipe or a device could block the reload for ever. The file is looked at once
+/// it is open, since another could have taken its place in between.
 fn read_regular(path: &Path) -> std::io::Result<Vec<u8>> {
     let invalid = |what| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
-    let metadata = std::fs::metadata(path)?;
+    // Opening a pipe would wait for its writer.
+    let not_blocking = i32::try_from(OFlags::NONBLOCK.bits()).map_err(std::io::Error::other)?;
+    let file = File::options().read(true).custom_flags(not_blocking).open(path)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(invalid("not a regular file"));
     }
-    if metadata.len() > MAX_FILE_SIZE {
+    let mut content =
+        Vec::with_capacity(usize::try_from(metadata.len().min(MAX_FILE_SIZE)).unwrap_or(0));
+    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE_SIZE {
         return Err(invalid("larger than 16 MiB"));
     }
-    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    std::fs::File::open(path)?.take(MAX_FILE_SIZE).read_to_end(&mut content)?;
     Ok(content)
 }

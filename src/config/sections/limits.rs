@@ -37,6 +37,8 @@ pub struct Limits {
     pub max_streams_per_address: usize,
     /// The different wrong passwords from one address before it has to wait.
     pub max_auth_failures: u32,
+    /// The keys that the file has.
+    pub declared: Vec<&'static str>,
 }
 
 impl Default for Limits {
@@ -63,6 +65,7 @@ impl Limits {
             max_connections_per_address: count(section, &MAX_CONNECTIONS_PER_ADDRESS),
             max_streams_per_address: count(section, &MAX_STREAMS_PER_ADDRESS),
             max_auth_failures: count(section, &MAX_AUTH_FAILURES),
+            declared: section.map(Section::declared).unwrap_or_default(),
         }
     }
 }

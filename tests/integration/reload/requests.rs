@@ -2,11 +2,15 @@
 //! event of their own.
 
 use std::fs;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 
 use super::with_password;
 use crate::support::guard::RELOAD;
 use crate::support::*;
+use crate::support::{inject, procfs};
 
 /// A guard and a second name of its configuration, in a directory that is not watched.
 fn guard() -> Guard {
@@ -179,4 +183,52 @@ fn requests_for_reloads_cannot_fill_the_log() {
     for message in ["Web configuration is unchanged", "Reload failed"] {
         assert!((1..80).contains(&count(message)), "{message}: {}", count(message));
     }
+}
+
+/// A pipe that takes the place of a file between a look at it and its opening would block the thread that
+/// opens it for ever.
+#[test]
+fn a_pipe_in_the_place_of_a_file_for_moments_does_not_end_reloads() {
+    let guard = guard();
+    let (file, pipe) = (guard.path("web.yml"), guard.path("elsewhere/pipe"));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // An even number of exchanges.
+            while !is_over.load(Ordering::Relaxed) {
+                for _ in 0..2 {
+                    renameat_with(CWD, &file, CWD, &pipe, RenameFlags::EXCHANGE).unwrap();
+                }
+            }
+        });
+        let end = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < end {
+            // The file may be a pipe when it is read, which is an error.
+            guard.reload();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    guard.write("web.yml", with_password("2"));
+    eventually("the reload", || guard.reload().status == 200);
+    assert_eq!(guard.login("scraper", "2"), 200);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+#[ignore = "waits for a minute of silence"]
+fn a_reload_thread_that_hangs_is_not_healthy() {
+    let guard = guard();
+    let healthy = || guard.telemetry().get("/-/healthy").status;
+    assert_eq!(healthy(), 200);
+    let threads = procfs::named_threads(guard.id());
+    let (thread, _) = threads.iter().find(|(_, name)| name == "reload").unwrap();
+    let held = inject::hold(*thread);
+    assert_eq!(healthy(), 200, "not at once");
+    eventually_within(Duration::from_secs(90), "the loss of health", || healthy() == 503);
+    let last = guard.metric("exporter_guard_reload_thread_last_run_timestamp_seconds");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!(now - last >= 60.0, "{last}");
+    drop(held);
+    eventually("health", || healthy() == 200);
 }
