@@ -44,9 +44,9 @@ pub use self::tls_names::{CipherSuite, ClientAuth, ClientCertificate, Curve, Tls
 pub use self::yaml::{Finding, Findings, NodeId, Severity};
 
 use self::files::YamlFile;
-use self::keys::toolkit::{
+use self::keys::file::{
     BASIC_AUTH_USERS, FILE, HTTP_SERVER_CONFIG, PROXY_SECTION, RATE_LIMIT_SECTION,
-    TLS_SERVER_CONFIG,
+    TLS_SERVER_CONFIG, home_of,
 };
 use self::keys::{Reader, Section, Value};
 use self::sections::{TlsSection, users};
@@ -67,7 +67,7 @@ pub struct Config {
     pub proxy: Proxy,
     /// The protections that the file turns off in words.
     pub declared: ExplicitlyOff,
-    /// Whether the last line has an end, by the path of each YAML file that belongs to it.
+    /// The paths of all YAML files that belong to it, and whether the last line of each has an end.
     pub texts: BTreeMap<PathBuf, bool>,
 }
 
@@ -75,9 +75,9 @@ pub struct Config {
 /// is absent or null says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExplicitlyOff {
-    /// Whether the file has `tls_server_config: {}`.
+    /// True if the file has `tls_server_config: {}`.
     pub tls_explicitly_off: bool,
-    /// Whether the file has `basic_auth_users: {}`.
+    /// True if the file has `basic_auth_users: {}`.
     pub users_explicitly_none: bool,
 }
 
@@ -135,7 +135,7 @@ fn failed(findings: Findings, files: ConfigFiles) -> Reading {
 
 fn read_file(file: YamlFile, files: ConfigFiles) -> Reading {
     let files = RefCell::new(files);
-    let reader = Reader::new(file.findings, &files);
+    let reader = Reader::new(file.findings, &files, home_of);
     let mut config = read_sections(&reader, &file.root);
     let findings = reader.into_findings();
     let mut files = files.into_inner();

@@ -1,7 +1,7 @@
 //! The names that the file has for versions, suites, curves and client policies, and what OpenSSL
 //! calls them.
 
-/// What is done about client certificates: Go's ClientAuthType.
+/// The treatment of client certificates: Go's ClientAuthType.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuth {
     /// None is asked for.

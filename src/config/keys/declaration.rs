@@ -39,7 +39,7 @@ pub struct Key<T> {
     name: &'static str,
     value_type: T,
     meaning: &'static str,
-    /// What holds without the key, where that is no value that could be written.
+    /// A description of what holds without the key, if that is no value that could be written.
     without: &'static str,
     is_required: bool,
 }
@@ -148,7 +148,7 @@ pub struct SectionKeys {
     pub name: &'static str,
     /// The program that the section comes from.
     pub origin: Origin,
-    /// What the section is, in Markdown.
+    /// A description of the section in Markdown.
     pub introduction: &'static str,
     /// The keys that are declared here.
     pub own: &'static [&'static dyn Declaration],

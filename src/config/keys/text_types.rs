@@ -8,7 +8,7 @@ use crate::config::files::presentable;
 
 /// A text. Numbers and booleans count as their text.
 pub struct Text {
-    /// What the text is, such as "path".
+    /// The word for such a text, such as "path".
     noun: &'static str,
     /// A regular expression that every such text matches, where that can be said.
     pattern: &'static str,
@@ -234,12 +234,12 @@ impl ValueType for HeaderField {
 
 /// A mapping whose keys are the user's own.
 pub struct TextMapping {
-    /// What the keys are.
+    /// The word for the keys.
     key_noun: &'static str,
     /// A regular expression that every key matches; empty: any key.
     key_pattern: &'static str,
     value: Text,
-    /// Whether a value may be null, for the empty text.
+    /// True if a value may be null, for the empty text.
     takes_null: bool,
 }
 

@@ -21,7 +21,7 @@ pub struct TlsConfig {
     pub cert: PemMaterial,
     /// The key of the certificate.
     pub key: PemMaterial,
-    /// What is done about client certificates.
+    /// The treatment of client certificates.
     pub client_auth: ClientAuth,
     /// The CAs that client certificates are verified against; `None`: the system's.
     pub client_ca: Option<PemMaterial>,
@@ -37,7 +37,7 @@ pub struct TlsConfig {
     pub cipher_suites: Vec<CipherSuite>,
     /// The node of `cipher_suites`, for findings about them.
     pub cipher_suites_node: NodeId,
-    /// Whether the order of the server counts.
+    /// True if the order of the server counts.
     pub prefer_server_cipher_suites: bool,
     /// The groups for the key exchange in the order of preference; empty: the default.
     pub curves: Vec<Curve>,

@@ -3,9 +3,8 @@
 //! serde_yaml tells positions only with errors. So the pass walks the document as the tree was read,
 //! counts nodes, and fails on purpose at each node that is wanted: at a scalar or a key the failure
 //! consumes it and the walk goes on; at a collection, asking for an enum fails without consuming it.
-//! That does not hold for an alias, which is consumed. So in a text that could hold aliases each
-//! collection takes a pass of its own, which ends there, and only the first
-//! [`MAX_PASSES`] are looked for.
+//! An alias, however, is consumed even so. Each collection in a text that could hold aliases therefore
+//! takes a pass of its own, which ends there; only the first [`MAX_PASSES`] are looked for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -16,6 +15,7 @@ use serde::de::{
 };
 
 use super::node::NodeId;
+use super::parser;
 
 /// The passes that one call may take in a text with aliases.
 const MAX_PASSES: usize = 100;
@@ -59,9 +59,9 @@ fn position_of(error: &impl Display) -> Position {
 }
 
 struct Walk {
-    /// In the order of the text.
+    /// The nodes to find, in the order of the text.
     wanted: Vec<NodeId>,
-    /// How many of them have been found.
+    /// The number of those that have been found.
     done: Cell<usize>,
     /// The node whose position ends the walk.
     last: Option<NodeId>,
@@ -77,7 +77,7 @@ impl Walk {
     }
 
     fn over(&self, text: &str) -> Result<(), serde_yaml::Error> {
-        match serde_yaml::Deserializer::from_str(text).next() {
+        match parser::first_document(text) {
             Some(document) => VisitNode(self).deserialize(document),
             None => Ok(()),
         }

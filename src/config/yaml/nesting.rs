@@ -1,5 +1,5 @@
-//! How deep a text nests `[` and `{`, found before it is parsed: libyaml's work for each token grows
-//! with the depth, so that 200,000 of them would take seconds.
+//! The depth to which a text nests `[` and `{`, found before it is parsed: libyaml's work for each
+//! token grows with the depth, so that 200,000 of them would take seconds.
 //!
 //! The scanner knows as much of YAML's lexical rules as it takes to tell a bracket that opens a
 //! collection from one in a comment, in quotes, in a block or in plain text.
@@ -23,9 +23,9 @@ pub(super) fn is_break(c: char) -> bool {
 
 struct Scanner<'t> {
     rest: &'t str,
-    /// From 1.
+    /// The line, from 1.
     line: usize,
-    /// In characters, from 0.
+    /// The column in characters, from 0.
     column: usize,
     depth: usize,
     /// The column of the innermost block collection; `None` at the top.

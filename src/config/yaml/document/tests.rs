@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::yaml::node::Member;
+use crate::config::yaml::parser::PASSES;
 use crate::config::yaml::{MAX_DEPTH, MAX_NODES};
 
 fn parse(text: &str) -> (Document, Node) {
@@ -88,6 +89,21 @@ fn nodes_know_their_lines() {
             assert_eq!(line(&document, id), Some(expected), "{id:?}");
         }
     }
+}
+
+/// A pass for each node would make reading quadratic.
+#[test]
+fn lines_of_many_nodes_take_one_pass() {
+    let text = "a: {b: [c]}\nw: yes\n".to_owned();
+    let text = (0..1_000).fold(text, |text, n| text + &format!("k{n}: {{x: 'no', y: [{n}]}}\n"));
+    let before = PASSES.get();
+    let (document, root) = parse(&text);
+    assert_eq!(PASSES.get() - before, 3, "the tree, the spelling, and the places of words");
+    let ids: Vec<NodeId> = members(&root).iter().map(|member| member.value.id).collect();
+    let lines = document.lines(ids.clone());
+    assert_eq!(PASSES.get() - before, 4);
+    assert_eq!(lines.len(), ids.len());
+    assert_eq!(lines[ids.last().expect("a node")], 1_002);
 }
 
 #[test]
