@@ -8,7 +8,8 @@ use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
-use crate::connection;
+use super::lifecycle;
+use crate::connection::{self, Peer};
 use crate::observe::metrics;
 use crate::observe::metrics::Metrics;
 use crate::snapshot::Current;
@@ -16,6 +17,9 @@ use crate::snapshot::reload::ReloadHandle;
 use crate::upstream::Readiness;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+/// The answer to a request for a reload that a page in a browser may have made.
+const FROM_BROWSER: &str =
+    "Forbidden: ask with an address or localhost in Host, and without Origin\n";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The application behind the telemetry listener.
@@ -33,7 +37,8 @@ pub struct AdminApp {
 #[async_trait]
 impl ServeHttp for AdminApp {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        connection::current_peer().head_received();
+        let peer = connection::current_peer();
+        peer.head_received();
         let method = session.req_header().method.clone();
         let is_read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {
@@ -43,7 +48,12 @@ impl ServeHttp for AdminApp {
             "/-/healthy" if is_read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
             "/-/ready" if is_read => self.ready(),
             "/" if is_read => answer(StatusCode::OK, HTML, self.status_page()),
-            "/-/reload" if matches!(method, Method::POST | Method::PUT) => self.reload().await,
+            "/-/reload" if matches!(method, Method::POST | Method::PUT) => {
+                match lifecycle::may_change_state(session.req_header()) {
+                    true => self.reload(&peer).await,
+                    false => text(StatusCode::FORBIDDEN, FROM_BROWSER),
+                }
+            }
             "/metrics" | "/-/healthy" | "/-/ready" | "/" => not_allowed("GET, HEAD"),
             // Prometheus accepts both methods for a reload.
             "/-/reload" => not_allowed("POST, PUT"),
@@ -61,14 +71,18 @@ impl AdminApp {
         }
     }
 
-    async fn reload(&self) -> Response<Vec<u8>> {
+    /// Reloads. The error names files, keys and users, which are for clients on this host alone.
+    async fn reload(&self, peer: &Peer) -> Response<Vec<u8>> {
         match self.reload.request().await {
             Ok(()) => text(StatusCode::OK, ""),
-            Err(error) => answer(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                PLAIN_TEXT,
-                format!("failed to reload config: {error}\n"),
-            ),
+            Err(error) => {
+                let reason = match lifecycle::is_local(peer) {
+                    true => error.to_string(),
+                    false => "the log of the guard says why".to_owned(),
+                };
+                let body = format!("failed to reload config: {reason}\n");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, body)
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::cli::{ProcessArgs, ServeArgs};
 use crate::config::{Finding, ListenAddress, ListenAddressError, Upstream};
 use crate::connection::Bound;
 use crate::handover::{Handover, Offer, Predecessor, Role};
+use crate::os::file_trust::UntrustedFile;
 use crate::os::limits::InheritedLimits;
 use crate::server::{Plan, ServerError};
 use crate::snapshot::reload;
@@ -62,6 +63,9 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
+    /// The configuration that `quickstart` has found may be another user's.
+    #[error("not using a configuration that others can change: {0}")]
+    Untrusted(#[from] UntrustedFile),
     /// The first run of `quickstart` has failed.
     #[error(transparent)]
     Init(#[from] super::init::InitError),

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::load::{LoadError, Loaded};
 use super::{Current, Snapshot, downgrade, load};
 use crate::config::{ConfigFiles, Finding, Upstream};
-use crate::observe::metrics::Metrics;
+use crate::observe::{LogThrottle, Metrics};
 pub use change::rfc3339;
 use watch::Watcher;
 
@@ -182,6 +182,8 @@ struct Worker {
     is_accepted: bool,
     /// True if a reload found the files changing, and is due again soon.
     is_postponed: bool,
+    /// Requests can be repeated at will.
+    logged: LogThrottle,
 }
 
 /// One read of all files.
@@ -219,6 +221,7 @@ impl Worker {
             last_digest,
             is_accepted: true,
             is_postponed: false,
+            logged: LogThrottle::default(),
         }
     }
 
@@ -298,7 +301,9 @@ impl Worker {
         match trigger {
             Trigger::Change if is_unchanged => return Ok(()),
             Trigger::Request if is_unchanged && self.is_accepted => {
-                tracing::info!("Web configuration is unchanged");
+                if let Some(suppressed) = self.logged.admit("unchanged") {
+                    tracing::info!(suppressed, "Web configuration is unchanged");
+                }
                 return Ok(());
             }
             Trigger::Change | Trigger::Request => {}
@@ -368,11 +373,14 @@ impl Worker {
     fn keep_current(&self, findings: Vec<Finding>) -> ReloadError {
         let error = ReloadError::Rejected(findings);
         self.metrics.config_rejected();
-        tracing::error!(
-            generation = self.current.load().generation,
-            err = %error,
-            "Reload failed, keeping the last good configuration"
-        );
+        if let Some(suppressed) = self.logged.admit("failed") {
+            tracing::error!(
+                generation = self.current.load().generation,
+                err = %error,
+                suppressed,
+                "Reload failed, keeping the last good configuration"
+            );
+        }
         error
     }
 }

@@ -76,7 +76,7 @@ fn every_path_and_method_is_guarded() {
         "GET /metrics HTTP/1.0\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
         "PURGE / HTTP/1.1\r\nHost: a\r\n\r\n",
         "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {

@@ -115,7 +115,7 @@ fn the_web_listener_reloads_nothing() {
     let guard = guard();
     let authorization = basic("scraper", "1");
     let request = format!(
-        "POST /-/reload HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\n\
+        "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\
          Content-Length: 0\r\n\r\n"
     );
     guard.write("elsewhere/web.yml", with_password("2"));
@@ -136,4 +136,47 @@ fn many_requests_to_reload_are_all_answered() {
         assert_eq!(client.response().status, 200);
     }
     assert_eq!(guard.login("scraper", "2"), 200);
+}
+
+/// A page that a browser on this host shows could ask for reloads, and read the errors by a name of its
+/// own that resolves to this host.
+#[test]
+fn a_page_in_a_browser_cannot_reload() {
+    let guard = guard();
+    guard.write("elsewhere/web.yml", "broken: true\n");
+    let post = |head: &str| {
+        let request = format!("POST /-/reload HTTP/1.1\r\n{head}Content-Length: 0\r\n\r\n");
+        guard.telemetry().request(request)
+    };
+    for head in [
+        "Host: evil.example:9444\r\n",
+        "Host: localhost\r\nOrigin: https://evil.example\r\n",
+        "Host: localhost\r\nOrigin: null\r\n",
+        "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n",
+    ] {
+        let answer = post(head);
+        assert_eq!(answer.status, 403, "{head}");
+        assert!(!answer.text().contains("web.yml"), "{}", answer.text());
+    }
+    assert_eq!(guard.metric("exporter_guard_config_reloads_total{result=\"failure\"}"), 0.0);
+    let answer = post("Host: localhost\r\n");
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().contains("unknown key"), "{}", answer.text());
+}
+
+#[test]
+fn requests_for_reloads_cannot_fill_the_log() {
+    let guard = guard();
+    for _ in 0..100 {
+        assert_eq!(guard.reload().status, 200);
+    }
+    guard.write("elsewhere/web.yml", "broken: true\n");
+    for _ in 0..100 {
+        assert_eq!(guard.reload().status, 500);
+    }
+    let lines = guard.stderr();
+    let count = |message: &str| lines.iter().filter(|line| line.contains(message)).count();
+    for message in ["Web configuration is unchanged", "Reload failed"] {
+        assert!((1..80).contains(&count(message)), "{message}: {}", count(message));
+    }
 }

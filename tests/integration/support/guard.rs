@@ -48,7 +48,7 @@ pub fn limits(limits: &str) -> String {
 }
 
 /// Asks for a reload.
-pub const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+pub const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
 
 /// The binary: what cargo built, unless `EXPORTER_GUARD_BIN` names another.
 pub fn binary() -> Command {
