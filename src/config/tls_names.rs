@@ -2,10 +2,9 @@
 //! calls them.
 
 /// The treatment of client certificates: Go's ClientAuthType.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
     /// None is asked for.
-    #[default]
     None,
     /// One is asked for, and any or none will do.
     Request,

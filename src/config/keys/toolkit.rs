@@ -37,7 +37,7 @@ section! {
         "The file with the CAs that client certificates are verified against")
         .without("the system's CAs");
     CLIENT_AUTH_TYPE: Choice<ClientAuth> = Key::new("client_auth_type",
-        Choice::new(&CLIENT_AUTH, "NoClientCert", "NoClientCert, RequestClientCert, \
+        Choice::new(&CLIENT_AUTH, 0, "NoClientCert, RequestClientCert, \
             RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
         "What is done about client certificates. `RequireClientCert` is an older name of \
          `RequireAnyClientCert`");
@@ -46,10 +46,10 @@ section! {
          spelling, if it is shown")
         .without("any name");
     MIN_VERSION: Choice<TlsVersion> = Key::new("min_version",
-        Choice::new(&TLS_VERSIONS, "TLS12", "TLS10, TLS11, TLS12 or TLS13"),
+        Choice::new(&TLS_VERSIONS, 2, "TLS10, TLS11, TLS12 or TLS13"),
         "The oldest version of TLS");
     MAX_VERSION: Choice<TlsVersion> = Key::new("max_version",
-        Choice::new(&TLS_VERSIONS, "TLS13", "TLS10, TLS11, TLS12 or TLS13"),
+        Choice::new(&TLS_VERSIONS, 3, "TLS10, TLS11, TLS12 or TLS13"),
         "The newest version of TLS");
     CIPHER_SUITES_KEY: ChoiceList<CipherSuite> = Key::new("cipher_suites",
         ChoiceList::of(&CIPHER_SUITES, "a name that Go's tls.CipherSuites lists, such as \

@@ -34,7 +34,7 @@ fn inputs() -> Vec<(&'static str, String, i32)> {
     let sd = format!("{proxy}  file_sd_configs:\n  - {{files: [targets.yml], path: /fleet}}\n");
     vec![
         ("50,000 labels", lines(&labels, 50_000, |n| format!("    label_{n}: v")), 0),
-        ("50,000 bad labels", lines(&labels, 50_000, |n| format!("    label-{n}: v")), 1),
+        ("20,000 bad labels", lines(&labels, 20_000, |n| format!("    label-{n}: v")), 1),
         ("200,000 brackets", "[".repeat(200_000), 1),
         ("200,000 nested lists", "- ".repeat(200_000), 1),
         ("10,000 targets", sd, 0),

@@ -56,7 +56,7 @@ const BEYOND_A_SCHEMA: [(&str, &[&str]); 5] = [
 fn differing(rows: &[Row], refused: &HashSet<usize>) -> Vec<String> {
     let judged_alike = |(index, row): &(usize, &Row)| {
         let accepts = !matches!(row.verdict, Verdict::Refused(..));
-        accepts == !refused.contains(index)
+        accepts != refused.contains(index)
     };
     let differs = rows.iter().enumerate().filter(|row| !judged_alike(row));
     differs.map(|(_, row)| row.name.to_owned()).collect()
