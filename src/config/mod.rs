@@ -9,7 +9,7 @@
 //! - `routes`: the routes of `proxy.routes` and `proxy.file_sd_configs`.
 //! - `sections`: the other sections.
 //! - `keys`: declares each key once; from there come the reading of values, the messages about
-//!   unknown keys, [`schema`] and [`reference`].
+//!   unknown keys, [`schema()`] and [`reference()`].
 //! - `files`: the files that a configuration is made of.
 //! - `yaml`: text to nodes, and nodes to lines.
 //! - `addresses`, [`duration`], `per_listener`, `tls_names`: values that know of nothing else.

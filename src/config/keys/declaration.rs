@@ -193,7 +193,7 @@ impl SectionKeys {
     }
 }
 
-/// Declares a section and its keys. The meaning of a key is its documentation, too.
+/// Declares a section and its keys, each of which thereby stands in the list of the section.
 macro_rules! section {
     (
         $section:ident = $name:literal, $origin:ident, $introduction:literal
@@ -201,7 +201,7 @@ macro_rules! section {
         $($key:ident: $type:ty = $value:expr;)*
     ) => {
         $(
-            #[doc = concat!("The key `", stringify!($key), "` in lower case, of `", $name, "`.")]
+            #[doc = concat!("A key of the section `", $name, "`.")]
             pub static $key: $crate::config::keys::Key<$type> = $value;
         )*
         #[doc = $introduction]

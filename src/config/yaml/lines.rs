@@ -41,10 +41,15 @@ pub fn find(text: &str, mut wanted: Vec<NodeId>) -> HashMap<NodeId, Position> {
     }
     let mut found = walk.found.into_inner();
     for id in alone.into_iter().take(MAX_PASSES) {
-        let position = Walk::new(Vec::new(), Some(id)).over(text).err();
-        found.extend(position.map(|error| (id, position_of(&error))));
+        found.extend(find_alone(text, id).map(|position| (id, position)));
     }
     found
+}
+
+/// Finds the position of a node in a pass that ends there.
+pub(super) fn find_alone(text: &str, id: NodeId) -> Option<Position> {
+    let error = Walk::new(Vec::new(), Some(id)).over(text).err()?;
+    Some(position_of(&error))
 }
 
 /// Reads the position out of an error's message, which is the one way to it where the type of the

@@ -80,12 +80,18 @@ fn refused(schema: &Path, files: &[PathBuf]) -> HashSet<PathBuf> {
     names.map(PathBuf::from).collect()
 }
 
+/// Writes the schema to a directory.
+fn write_schema(directory: &Path) -> PathBuf {
+    let schema = directory.join("schema.json");
+    fs::write(&schema, guard::run(directory, &["schema"]).expect_code(0).stdout).unwrap();
+    schema
+}
+
 #[test]
 #[ignore = "needs check-jsonschema, which `make stress` installs"]
 fn the_schema_judges_as_check_does() {
     let directory = tempfile::tempdir().unwrap();
-    let schema = directory.path().join("schema.json");
-    fs::write(&schema, guard::run(directory.path(), &["schema"]).expect_code(0).stdout).unwrap();
+    let schema = write_schema(directory.path());
     let rows = table();
     let files: Vec<PathBuf> = rows
         .iter()
@@ -108,4 +114,15 @@ fn the_schema_judges_as_check_does() {
         listed.iter().filter(|name| !differing.iter().any(|other| other == *name)).collect();
     assert!(alike.is_empty(), "listed, and judged alike or in no row: {alike:#?}");
     println!("{} rows, {} judged alike", rows.len(), rows.len() - listed.len());
+}
+
+#[test]
+#[ignore = "needs check-jsonschema, which `make stress` installs"]
+fn the_examples_are_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let names = ["minimal.yml", "full.yml", "gateway.yml"];
+    let files: Vec<PathBuf> = names.iter().map(|name| examples.join(name)).collect();
+    let refused = refused(&write_schema(directory.path()), &files);
+    assert!(refused.is_empty(), "{refused:?}");
 }
