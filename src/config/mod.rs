@@ -9,7 +9,7 @@
 //! - `routes`: the routes of `proxy.routes` and `proxy.file_sd_configs`.
 //! - `sections`: the other sections.
 //! - `keys`: declares each key once; from there come the reading of values, the messages about
-//!   unknown keys, [`schema`] and [`reference`].
+//!   unknown keys, [`schema()`] and [`reference()`].
 //! - `files`: the files that a configuration is made of.
 //! - `yaml`: text to nodes, and nodes to lines.
 //! - `addresses`, [`duration`], `per_listener`, `tls_names`: values that know of nothing else.
@@ -44,10 +44,11 @@ pub use self::tls_names::{CipherSuite, ClientAuth, ClientCertificate, Curve, Tls
 pub use self::yaml::{Finding, Findings, NodeId, Severity};
 
 use self::files::YamlFile;
-use self::keys::toolkit::{
-    BASIC_AUTH_USERS, FILE, HTTP_SERVER_CONFIG, INTERVAL, PROXY_SECTION, RATE_LIMIT_SECTION,
-    TLS_SERVER_CONFIG,
+use self::keys::file::{
+    BASIC_AUTH_USERS, FILE, HTTP_SERVER_CONFIG, PROXY_SECTION, RATE_LIMIT_SECTION,
+    TLS_SERVER_CONFIG, home_of,
 };
+use self::keys::toolkit::INTERVAL;
 use self::keys::{Reader, Section, Value};
 use self::sections::{TlsSection, users};
 use self::yaml::Node;
@@ -67,7 +68,7 @@ pub struct Config {
     pub proxy: Proxy,
     /// The protections that the file turns off in words.
     pub declared: ExplicitlyOff,
-    /// Whether the last line has an end, by the path of each YAML file that belongs to it.
+    /// The paths of all YAML files that belong to it, and whether the last line of each has an end.
     pub texts: BTreeMap<PathBuf, bool>,
 }
 
@@ -75,9 +76,9 @@ pub struct Config {
 /// is absent or null says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExplicitlyOff {
-    /// Whether the file has `tls_server_config: {}`.
+    /// True if the file has `tls_server_config: {}`.
     pub tls_explicitly_off: bool,
-    /// Whether the file has `basic_auth_users: {}`.
+    /// True if the file has `basic_auth_users: {}`.
     pub users_explicitly_none: bool,
     /// Whether the file has `rate_limit: {}`, or an interval there.
     pub rate_limit_off: bool,
@@ -137,7 +138,7 @@ fn failed(findings: Findings, files: ConfigFiles) -> Reading {
 
 fn read_file(file: YamlFile, files: ConfigFiles) -> Reading {
     let files = RefCell::new(files);
-    let reader = Reader::new(file.findings, &files);
+    let reader = Reader::new(file.findings, &files, home_of);
     let mut config = read_sections(&reader, &file.root);
     let findings = reader.into_findings();
     let mut files = files.into_inner();

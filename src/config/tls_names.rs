@@ -1,11 +1,10 @@
 //! The names that the file has for versions, suites, curves and client policies, and what OpenSSL
 //! calls them.
 
-/// What is done about client certificates: Go's ClientAuthType.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The treatment of client certificates: Go's ClientAuthType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
     /// None is asked for.
-    #[default]
     None,
     /// One is asked for, and any or none will do.
     Request,

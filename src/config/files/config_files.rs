@@ -27,7 +27,7 @@ pub struct ReadError {
 /// The memory of one reading, empty once it is over.
 #[derive(Debug, Clone, Default)]
 struct ReadingMemory {
-    /// Whether the last line has an end, by the path of each file that is YAML.
+    /// The paths of files that are YAML, and whether the last line of each has an end.
     texts: BTreeMap<PathBuf, bool>,
     /// The contents so far: a CA may be that of a thousand routes.
     contents: BTreeMap<PathBuf, Secret>,

@@ -39,7 +39,7 @@ pub struct Key<T> {
     name: &'static str,
     value_type: T,
     meaning: &'static str,
-    /// What holds without the key, where that is no value that could be written.
+    /// A description of what holds without the key, if that is no value that could be written.
     without: &'static str,
     is_required: bool,
 }
@@ -148,7 +148,7 @@ pub struct SectionKeys {
     pub name: &'static str,
     /// The program that the section comes from.
     pub origin: Origin,
-    /// What the section is, in Markdown.
+    /// A description of the section in Markdown.
     pub introduction: &'static str,
     /// The keys that are declared here.
     pub own: &'static [&'static dyn Declaration],
@@ -193,7 +193,7 @@ impl SectionKeys {
     }
 }
 
-/// Declares a section and its keys. The meaning of a key is its documentation, too.
+/// Declares a section and its keys, each of which thereby stands in the list of the section.
 macro_rules! section {
     (
         $section:ident = $name:literal, $origin:ident, $introduction:literal
@@ -201,7 +201,7 @@ macro_rules! section {
         $($key:ident: $type:ty = $value:expr;)*
     ) => {
         $(
-            #[doc = concat!("The key `", stringify!($key), "` in lower case, of `", $name, "`.")]
+            #[doc = concat!("A key of the section `", $name, "`.")]
             pub static $key: $crate::config::keys::Key<$type> = $value;
         )*
         #[doc = $introduction]

@@ -16,6 +16,7 @@ mod suggestion;
 mod text_types;
 mod value;
 
+pub mod file;
 pub mod proxy;
 pub mod route;
 pub mod toolkit;

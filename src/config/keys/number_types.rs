@@ -120,7 +120,7 @@ pub struct GoDuration {
     default: Option<Duration>,
     must_be_positive: bool,
     max: Duration,
-    /// Whether a bare number is taken for nanoseconds, as the exporter-toolkit does.
+    /// True if a bare number is taken for nanoseconds, as the exporter-toolkit does.
     takes_nanoseconds: bool,
 }
 

@@ -2,27 +2,36 @@
 
 use std::cell::{RefCell, RefMut};
 
-use crate::config::files::{ConfigFiles, Secret, YamlFile};
+use crate::config::files::ConfigFiles;
 use crate::config::yaml::{Findings, NodeId, Severity};
 
-use super::value::TextValue;
-
-/// Collects what is found while the values of one file are read. Every [`super::Value`] knows its
-/// reader, so that nothing else has to be passed along.
+/// Collects what is found while the values of one file are read. Every value knows its reader, so that nothing else has to be passed along.
 pub struct Reader<'f> {
     findings: RefCell<Findings>,
     files: &'f RefCell<ConfigFiles>,
+    /// Returns the section that a key belongs to.
+    home_of: fn(&str) -> Option<&'static str>,
 }
 
 impl<'f> Reader<'f> {
-    /// Begins with the findings so far, and with the files that all readers share.
-    pub fn new(findings: Findings, files: &'f RefCell<ConfigFiles>) -> Self {
-        Self { findings: RefCell::new(findings), files }
+    /// Begins with the findings so far, with the files that all readers share, and with a function
+    /// that returns the section that a key belongs to.
+    pub fn new(
+        findings: Findings,
+        files: &'f RefCell<ConfigFiles>,
+        home_of: fn(&str) -> Option<&'static str>,
+    ) -> Self {
+        Self { findings: RefCell::new(findings), files, home_of }
+    }
+
+    /// Returns the section that a key belongs to, if there is one.
+    pub fn home_of(&self, key: &str) -> Option<&'static str> {
+        (self.home_of)(key)
     }
 
     /// Begins the reading of a file that this one names.
     pub fn other(&self, findings: Findings) -> Self {
-        Self::new(findings, self.files)
+        Self::new(findings, self.files, self.home_of)
     }
 
     /// Returns all that was found.
@@ -48,19 +57,5 @@ impl<'f> Reader<'f> {
     /// Adds a warning about a node.
     pub fn warning(&self, node: NodeId, message: String) {
         self.findings.borrow_mut().push(node, Severity::Warning, message);
-    }
-
-    /// Reads the file at `path`; `None` when it cannot be read, which is an error at `name`.
-    pub fn read_file(&self, name: &TextValue<'_>, path: &std::path::Path) -> Option<Secret> {
-        let result = self.files().read(path);
-        result.map_err(|error| name.error(&error)).ok()
-    }
-
-    /// Reads and parses the YAML file at `path`; `None` when that fails, which is an error at `name`
-    /// or a finding about the file.
-    pub fn read_yaml(&self, name: &TextValue<'_>, path: &std::path::Path) -> Option<YamlFile> {
-        let content = self.read_file(name, path)?;
-        let file = YamlFile::parse(path, content.to_vec(), &mut self.files());
-        file.map_err(|findings| self.append(findings)).ok()
     }
 }

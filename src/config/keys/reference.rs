@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::declaration::{Origin, SectionKeys};
+use super::file::FILE;
 use super::route::{ROUTE_DEFAULTS, TARGET_GROUP, TARGET_ROUTES};
-use super::toolkit::FILE;
 
 const INTRODUCTION: &str = "\
 # Configuration

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::declaration::{Declaration, SectionKeys};
-use super::toolkit::FILE;
+use super::file::FILE;
 
 const ID: &str = "https://exporter-guard.invalid/web-config.schema.json";
 

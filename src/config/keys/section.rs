@@ -25,7 +25,8 @@ impl<'a> Section<'a> {
         let mut values = HashMap::new();
         for entry in value.entries() {
             if keys.find(entry.key).is_none() {
-                let hint = suggestion::about(entry.key, keys);
+                let home = entry.value.reader().home_of(entry.key);
+                let hint = suggestion::about(entry.key, keys, home);
                 let key = presentable(entry.key);
                 entry.error_at_key(format!("unknown key {key}; {hint}"));
             }

@@ -9,7 +9,7 @@ use super::value::Value;
 /// A mapping with declared keys.
 pub struct Nested(pub &'static SectionKeys);
 
-/// Returns the reference to a section's schema; see [`super::schema()`].
+/// Returns the reference to the schema of a section, which stands among the definitions.
 pub fn schema_reference(keys: &SectionKeys) -> Json {
     json!({"$ref": format!("#/$defs/{}", keys.name)})
 }

@@ -1,19 +1,15 @@
 //! The hint about a key that is unknown.
 
 use super::declaration::{Declaration, SectionKeys};
-use super::toolkit::FILE;
 
-/// Returns what somebody who wrote this key may have meant.
-pub fn about(key: &str, keys: &SectionKeys) -> String {
+/// Returns what somebody who wrote this key may have meant; `home` is the section that has it.
+pub fn about(key: &str, keys: &SectionKeys, home: Option<&str>) -> String {
     if let Some(near) = nearest(key, keys).or_else(|| only_longer(key, keys)) {
         return format!("did you mean {near}?");
     }
-    let elsewhere = FILE.all().into_iter().find(|section| section.find(key).is_some());
-    match elsewhere {
-        Some(section) if section.name.is_empty() => {
-            format!("{key} belongs at the beginning of a line, outside of all sections")
-        }
-        Some(section) => format!("{key} belongs under {}", section.name),
+    match home {
+        Some("") => format!("{key} belongs at the beginning of a line, outside of all sections"),
+        Some(section) => format!("{key} belongs under {section}"),
         None => "docs/configuration.md and `exporter-guard schema` have the keys".to_owned(),
     }
 }
@@ -40,9 +36,14 @@ fn only_longer(key: &str, keys: &SectionKeys) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::SectionKeys;
+    use crate::config::keys::file::{FILE, home_of};
     use crate::config::keys::proxy::{LIMITS, PROXY};
     use crate::config::keys::toolkit::{HTTP, TLS};
+
+    fn about(key: &str, keys: &SectionKeys) -> String {
+        super::about(key, keys, home_of(key))
+    }
 
     #[test]
     fn a_typo_finds_its_key_and_a_stray_key_its_section() {

@@ -8,7 +8,7 @@ use crate::config::files::presentable;
 
 /// A text. Numbers and booleans count as their text.
 pub struct Text {
-    /// What the text is, such as "path".
+    /// The word for such a text, such as "path".
     noun: &'static str,
     /// A regular expression that every such text matches, where that can be said.
     pattern: &'static str,
@@ -94,39 +94,19 @@ impl ValueType for TextList {
     }
 }
 
-/// One of several texts, in exactly this spelling; the empty text is the default.
-pub struct Choice<T: 'static> {
+/// Texts in exactly this spelling, each with its meaning.
+struct Names<T: 'static> {
     values: &'static [(&'static str, T)],
-    default: &'static str,
     /// Describes the values in a message.
     expected: &'static str,
 }
 
-impl<T: Copy> Choice<T> {
-    /// Declares a choice; `expected` describes the values in a message.
-    pub const fn new(
-        values: &'static [(&'static str, T)],
-        default: &'static str,
-        expected: &'static str,
-    ) -> Self {
-        Self { values, default, expected }
-    }
-
-    /// Returns the value without the key.
-    ///
-    /// # Panics
-    ///
-    /// Panics when the declared default is none of the choices.
-    pub fn default(&self) -> T {
-        let found = self.values.iter().find(|(name, _)| *name == self.default);
-        found.expect("the default is declared among the choices").1
-    }
-
+impl<T: Copy> Names<T> {
     fn find(&self, text: &TextValue<'_>) -> Option<T> {
         let found = self.values.iter().find(|(name, _)| *name == text.as_str());
         if found.is_none() {
-            let text_found = presentable(text.as_str());
-            text.error(format!("expected {}, found {text_found}", self.expected));
+            let given = presentable(text.as_str());
+            text.error(format!("expected {}, found {given}", self.expected));
         }
         found.map(|(_, value)| *value)
     }
@@ -135,45 +115,66 @@ impl<T: Copy> Choice<T> {
         self.values.iter().map(|(name, _)| *name).collect()
     }
 
-    fn described_names(&self) -> String {
+    fn described(&self) -> String {
         let names: Vec<String> = self.names().iter().map(|name| format!("`{name}`")).collect();
         names.join(", ")
     }
 }
 
-impl<T: Copy + Sync> ValueType for Choice<T> {
-    /// `None` for the empty text.
-    type Value<'a> = Option<T>;
+/// One of several texts; the empty text is the default.
+pub struct Choice<T: 'static> {
+    names: Names<T>,
+    default: (&'static str, T),
+}
 
-    fn read<'a>(&self, value: Value<'a>) -> Option<Option<T>> {
+impl<T: Copy> Choice<T> {
+    /// Declares a choice with the number of its default; `expected` describes the values in a message.
+    pub const fn new(
+        values: &'static [(&'static str, T)],
+        default: usize,
+        expected: &'static str,
+    ) -> Self {
+        Self { names: Names { values, expected }, default: values[default] }
+    }
+
+    /// Returns the value without the key.
+    pub const fn default(&self) -> T {
+        self.default.1
+    }
+}
+
+impl<T: Copy + Sync> ValueType for Choice<T> {
+    type Value<'a> = T;
+
+    fn read<'a>(&self, value: Value<'a>) -> Option<T> {
         let text = value.text()?;
-        if text.as_str().is_empty() { Some(None) } else { self.find(&text).map(Some) }
+        if text.as_str().is_empty() { Some(self.default()) } else { self.names.find(&text) }
     }
 
     fn schemas(&self) -> Vec<Json> {
-        let mut names = self.names();
+        let mut names = self.names.names();
         names.push("");
         vec![json!({"enum": names})]
     }
 
     fn describe(&self) -> String {
-        format!("one of {}", self.described_names())
+        format!("one of {}", self.names.described())
     }
 
     fn default_text(&self) -> Option<String> {
-        Some(self.default.to_owned())
+        Some(self.default.0.to_owned())
     }
 }
 
 /// A list of choices.
 pub struct ChoiceList<T: 'static> {
-    item: Choice<T>,
+    names: Names<T>,
 }
 
 impl<T: Copy> ChoiceList<T> {
     /// Declares a list; `expected` describes the values in a message.
     pub const fn of(values: &'static [(&'static str, T)], expected: &'static str) -> Self {
-        Self { item: Choice::new(values, "", expected) }
+        Self { names: Names { values, expected } }
     }
 }
 
@@ -182,15 +183,15 @@ impl<T: Copy + Sync> ValueType for ChoiceList<T> {
     type Value<'a> = Vec<T>;
 
     fn read<'a>(&self, value: Value<'a>) -> Option<Vec<T>> {
-        Some(value.texts().iter().filter_map(|text| self.item.find(text)).collect())
+        Some(value.texts().iter().filter_map(|text| self.names.find(text)).collect())
     }
 
     fn schemas(&self) -> Vec<Json> {
-        list_schemas(&json!({"enum": self.item.names()}))
+        list_schemas(&json!({"enum": self.names.names()}))
     }
 
     fn describe(&self) -> String {
-        format!("list of {}", self.item.described_names())
+        format!("list of {}", self.names.described())
     }
 }
 
@@ -234,12 +235,12 @@ impl ValueType for HeaderField {
 
 /// A mapping whose keys are the user's own.
 pub struct TextMapping {
-    /// What the keys are.
+    /// The word for the keys.
     key_noun: &'static str,
     /// A regular expression that every key matches; empty: any key.
     key_pattern: &'static str,
     value: Text,
-    /// Whether a value may be null, for the empty text.
+    /// True if a value may be null, for the empty text.
     takes_null: bool,
 }
 

@@ -1,15 +1,14 @@
-//! The file, and the sections of the exporter-toolkit (v0.17).
+//! The sections of the exporter-toolkit (v0.17).
 
 use super::declaration::{Key, section};
 use super::number_types::{Boolean, GoDuration, Integer};
-use super::proxy;
 use super::section_types::Nested;
-use super::text_types::{Choice, ChoiceList, HeaderField, Text, TextList, TextMapping};
+use super::text_types::{Choice, ChoiceList, HeaderField, Text, TextList};
 use crate::config::tls_names::{
     CIPHER_SUITES, CLIENT_AUTH, CURVES, CipherSuite, ClientAuth, Curve, TLS_VERSIONS, TlsVersion,
 };
 
-/// A name that a message has for a hash of bcrypt; what follows the first 60 characters is ignored.
+/// The beginning of a hash of bcrypt: version and cost.
 const BCRYPT: &str = r"^\$2[abxy]?\$(0[4-9]|\+[4-9]|[12][0-9]|3[01])\$";
 /// `$2$10$` and 53 characters, the shortest that the exporter-toolkit takes.
 pub const SHORTEST_BCRYPT: usize = 59;
@@ -17,26 +16,6 @@ pub const SHORTEST_BCRYPT: usize = 59;
 /// A hash of bcrypt.
 pub(super) const fn bcrypt_hash() -> Text {
     Text::matching("bcrypt hash", BCRYPT).of_length(SHORTEST_BCRYPT)
-}
-
-section! {
-    FILE = "", Toolkit, "The sections of the file. An unknown key, and a key that stands twice in a \
-        mapping, are errors; a key without a value (null) is as good as absent.";
-    TLS_SERVER_CONFIG: Nested = Key::new("tls_server_config", Nested(&TLS),
-        "TLS of the listeners. `{}` says that there is to be none, which a reload needs to turn it off")
-        .without("plaintext");
-    HTTP_SERVER_CONFIG: Nested = Key::new("http_server_config", Nested(&HTTP),
-        "HTTP/2, and header fields of every response");
-    BASIC_AUTH_USERS: TextMapping = Key::new("basic_auth_users",
-        TextMapping::new("user name", "", bcrypt_hash()),
-        "Users and the bcrypt hashes of their passwords, as `exporter-guard hash-password` makes them. \
-         `{}` says that there are to be none, which a reload needs to remove the last one")
-        .without("no authentication by password");
-    RATE_LIMIT_SECTION: Nested = Key::new("rate_limit", Nested(&RATE_LIMIT),
-        "A token bucket for all requests, asked before authentication. An empty one answers 429")
-        .without("no limit");
-    PROXY_SECTION: Nested = Key::new("proxy", Nested(&proxy::PROXY),
-        "Routes, tokens, limits and listeners. Exporters do not know the section");
 }
 
 section! {
@@ -58,19 +37,19 @@ section! {
         "The file with the CAs that client certificates are verified against")
         .without("the system's CAs");
     CLIENT_AUTH_TYPE: Choice<ClientAuth> = Key::new("client_auth_type",
-        Choice::new(&CLIENT_AUTH, "NoClientCert", "NoClientCert, RequestClientCert, \
+        Choice::new(&CLIENT_AUTH, 0, "NoClientCert, RequestClientCert, \
             RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
         "What is done about client certificates. `RequireClientCert` is an older name of \
          `RequireAnyClientCert`");
     CLIENT_ALLOWED_SANS: TextList = Key::new("client_allowed_sans", TextList::of(Text::new("name")),
-        "The DNS, e-mail, IP or URI names, exactly one of which a client certificate must have if it \
-         is shown")
+        "The DNS, e-mail, IP or URI names, one of which a client certificate must have, in exactly this \
+         spelling, if it is shown")
         .without("any name");
     MIN_VERSION: Choice<TlsVersion> = Key::new("min_version",
-        Choice::new(&TLS_VERSIONS, "TLS12", "TLS10, TLS11, TLS12 or TLS13"),
+        Choice::new(&TLS_VERSIONS, 2, "TLS10, TLS11, TLS12 or TLS13"),
         "The oldest version of TLS");
     MAX_VERSION: Choice<TlsVersion> = Key::new("max_version",
-        Choice::new(&TLS_VERSIONS, "TLS13", "TLS10, TLS11, TLS12 or TLS13"),
+        Choice::new(&TLS_VERSIONS, 3, "TLS10, TLS11, TLS12 or TLS13"),
         "The newest version of TLS");
     CIPHER_SUITES_KEY: ChoiceList<CipherSuite> = Key::new("cipher_suites",
         ChoiceList::of(&CIPHER_SUITES, "a name that Go's tls.CipherSuites lists, such as \

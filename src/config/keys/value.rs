@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::files::presentable;
+use crate::config::files::{Secret, YamlFile, presentable};
 use crate::config::yaml::{self, Node, NodeContent, NodeId};
 
 use super::reader::Reader;
@@ -170,6 +171,26 @@ impl<'a> TextValue<'a> {
     /// Returns the text.
     pub fn as_str(&self) -> &'a str {
         self.text
+    }
+
+    /// Returns the path that the text is, relative to the directory of the web configuration.
+    pub fn to_path(&self) -> PathBuf {
+        self.reader.files().directory().join(self.text)
+    }
+
+    /// Reads the file at `path`, which this text names; `None` when it cannot be read, which is an
+    /// error about the text.
+    pub fn read_file(&self, path: &Path) -> Option<Secret> {
+        let result = self.reader.files().read(path);
+        result.map_err(|error| self.error(&error)).ok()
+    }
+
+    /// Reads and parses the YAML file at `path`, which this text names; `None` when that fails, which
+    /// is an error about the text or a finding about the file.
+    pub fn read_yaml(&self, path: &Path) -> Option<YamlFile> {
+        let content = self.read_file(path)?;
+        let file = YamlFile::parse(path, content.to_vec(), &mut self.reader.files());
+        file.map_err(|findings| self.reader.append(findings)).ok()
     }
 }
 

@@ -42,11 +42,11 @@ pub struct Rule {
 /// The conditions that the file has in a rule, be they empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeclaredConditions {
-    /// Whether `any_user` is there.
+    /// True if `any_user` is there.
     pub any_user: bool,
-    /// Whether `client_names` is there.
+    /// True if `client_names` is there.
     pub client_names: bool,
-    /// Whether `networks` is there.
+    /// True if `networks` is there.
     pub networks: bool,
 }
 
@@ -56,16 +56,16 @@ pub struct References<'a> {
     pub users: HashSet<&'a str>,
     /// The names of the tokens of the file.
     pub tokens: HashSet<&'a str>,
-    /// What is demanded of clients.
+    /// The treatment of client certificates by each listener.
     pub client_auth: &'a PerListener<ClientAuth>,
 }
 
 /// The references of a route, which is reached through some listeners.
 struct RouteReferences<'a> {
     all: &'a References<'a>,
-    /// Whether client certificates are verified, if there are any.
+    /// True if a listener verifies the client certificates that it gets.
     verifies_clients: bool,
-    /// Whether nobody gets through without such a certificate.
+    /// True if every listener demands such a certificate.
     demands_clients: bool,
 }
 

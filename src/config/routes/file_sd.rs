@@ -21,7 +21,7 @@ pub struct SdEntry {
     pub files: Vec<Findings>,
 }
 
-/// What the routes of an entry have in common.
+/// The settings that the routes of an entry have in common.
 struct Template {
     name: Option<String>,
     prefix: Prefix,
@@ -66,7 +66,7 @@ fn read_files(section: &Section<'_>) -> Vec<(Findings, Vec<Target>)> {
     let mut found = Vec::new();
     for text in section.get(&FILES).unwrap_or_default() {
         for path in matching_files(&text) {
-            let Some(file) = text.reader().read_yaml(&text, &path) else { continue };
+            let Some(file) = text.read_yaml(&path) else { continue };
             let reader = text.reader().other(file.findings);
             let targets = target::read_all(&Value::new(&reader, &file.root, ""));
             found.push((reader.into_findings(), targets));

@@ -15,7 +15,7 @@ use crate::config::keys::{Section, TextValue};
 /// The methods of a listed route that does not name any.
 const USUAL_METHODS: [&str; 2] = ["GET", "HEAD"];
 
-/// Who may use a route, from where, and for what.
+/// The policy of a route: who may use it, from where, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutePolicy {
     /// The hosts, in lower case and without ports; empty: any.
@@ -39,7 +39,7 @@ pub struct RoutePolicy {
 pub struct Sharing {
     /// The time for which an answer is given again; zero: only to requests that came before it.
     pub cache_for: Duration,
-    /// Whether everybody gets the same answer; else each identity has its own.
+    /// True if everybody gets the same answer; else each identity has its own.
     pub same_for_all: bool,
 }
 

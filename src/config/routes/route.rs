@@ -19,11 +19,11 @@ const DEFAULT_ROUTE: &str = "default";
 pub struct RouteConfig {
     /// The unique name for logs, answers and service discovery.
     pub name: String,
-    /// Whether it is the route to `--upstream` that a file without `routes` has.
+    /// True if it is the route to `--upstream` that a file without `routes` has.
     pub is_default: bool,
     /// The beginning of the paths that clients ask for.
     pub prefix: Prefix,
-    /// Whether the exporter is asked without the prefix.
+    /// True if the exporter is asked without the prefix.
     pub strip: bool,
     /// The replicas, the first of which that can be reached is asked. Of the default route none:
     /// `--upstream`.

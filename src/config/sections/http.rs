@@ -6,7 +6,7 @@ use crate::config::keys::{Entry, Section};
 /// The settings of HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpConfig {
-    /// Whether listeners with TLS offer HTTP/2.
+    /// True if listeners with TLS offer HTTP/2.
     pub http2: bool,
     /// The names and values of header fields that every response has.
     pub headers: Vec<(&'static str, String)>,

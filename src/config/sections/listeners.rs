@@ -7,15 +7,15 @@ use super::tls::TlsSection;
 use crate::config::keys::proxy::{LISTENERS, LISTENERS_ADDRESS, LISTENERS_KEY, LISTENERS_TLS};
 use crate::config::keys::{Section, Value};
 
-/// What is said of a listener without an address.
+/// The error of a listener without an address.
 pub(super) const MISSING_ADDRESS: &str = "missing; write it as --web.listen-address has it";
 
 /// The other sections that the TLS of a listener depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct OtherSections {
-    /// Whether `basic_auth_users` has any.
+    /// True if `basic_auth_users` has any.
     pub has_users: bool,
-    /// Whether HTTP/2 is offered.
+    /// True if HTTP/2 is offered.
     pub http2: bool,
 }
 

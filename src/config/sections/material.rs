@@ -44,8 +44,8 @@ impl PemMaterial {
 
     /// Reads the file of this name; `None` when it cannot be read, which is an error.
     pub fn from_file(name: &TextValue<'_>) -> Option<Self> {
-        let path = name.reader().files().directory().join(name.as_str());
-        let pem = name.reader().read_file(name, &path)?;
+        let path = name.to_path();
+        let pem = name.read_file(&path)?;
         Some(Self { pem, file: Some(path), place: name.name().to_owned(), node: name.id() })
     }
 }

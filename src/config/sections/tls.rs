@@ -21,7 +21,7 @@ pub struct TlsConfig {
     pub cert: PemMaterial,
     /// The key of the certificate.
     pub key: PemMaterial,
-    /// What is done about client certificates.
+    /// The treatment of client certificates.
     pub client_auth: ClientAuth,
     /// The CAs that client certificates are verified against; `None`: the system's.
     pub client_ca: Option<PemMaterial>,
@@ -37,7 +37,7 @@ pub struct TlsConfig {
     pub cipher_suites: Vec<CipherSuite>,
     /// The node of `cipher_suites`, for findings about them.
     pub cipher_suites_node: NodeId,
-    /// Whether the order of the server counts.
+    /// True if the order of the server counts.
     pub prefer_server_cipher_suites: bool,
     /// The groups for the key exchange in the order of preference; empty: the default.
     pub curves: Vec<Curve>,
@@ -111,8 +111,8 @@ impl TlsSection {
         let settings = Settings::read(&section);
         // `None` for a type that does not exist.
         let client_auth = match section.has(&CLIENT_AUTH_TYPE) {
-            true => section.get(&CLIENT_AUTH_TYPE).map(Option::unwrap_or_default),
-            false => Some(ClientAuth::default()),
+            true => section.get(&CLIENT_AUTH_TYPE),
+            false => Some(CLIENT_AUTH_TYPE.value_type().default()),
         };
         let pem = [(&CERT, &CERT_FILE), (&KEY, &KEY_FILE), (&CLIENT_CA, &CLIENT_CA_FILE)]
             .map(|(inline, file)| PemInput::read(&section, inline, file));
@@ -227,10 +227,8 @@ impl Settings {
     fn read(section: &Section<'_>) -> Self {
         let prefer = section.get(&PREFER_SERVER_CIPHER_SUITES);
         let sans = section.get(&CLIENT_ALLOWED_SANS).unwrap_or_default();
-        let version = |key: &Key<Choice<TlsVersion>>| {
-            let given = section.get(key).flatten();
-            given.unwrap_or_else(|| key.value_type().default())
-        };
+        let version =
+            |key: &Key<Choice<TlsVersion>>| section.get(key).unwrap_or(key.value_type().default());
         Self {
             allowed_sans: sans.iter().map(|name| name.as_str().to_owned()).collect(),
             min_version: version(&MIN_VERSION),

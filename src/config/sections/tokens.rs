@@ -62,8 +62,7 @@ pub fn read(proxy: &Section<'_>) -> Vec<Token> {
 /// Reads the same mapping in a file of its own.
 fn add_file(name: &TextValue<'_>, tokens: &mut Vec<Token>) {
     let reader = name.reader();
-    let path = reader.files().directory().join(name.as_str());
-    let Some(file) = reader.read_yaml(name, &path) else { return };
+    let Some(file) = name.read_yaml(&name.to_path()) else { return };
     let inner = reader.other(file.findings);
     add_entries(&Value::new(&inner, &file.root, "tokens"), tokens);
     reader.append(inner.into_findings());

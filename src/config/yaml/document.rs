@@ -6,7 +6,7 @@ use super::lines::{self, Position};
 use super::nesting::{self, is_break};
 use super::node::{Node, NodeContent, NodeId};
 use super::scalars::is_yaml11_boolean;
-use super::{spelling, tree};
+use super::{parser, spelling, tree};
 
 /// The text that a tree was read from; serde_yaml is the only parser.
 pub struct Document {
@@ -39,7 +39,7 @@ impl Document {
             line: error.location().map(|at| document.clamp(at.line())),
             message: without_location(&error),
         })?;
-        if let Some(yaml) = document.deserializer() {
+        if let Some(yaml) = parser::first_document(&document.text) {
             spelling::restore(&mut root, yaml);
         }
         document.mark_plain_words(&mut root);
@@ -47,12 +47,8 @@ impl Document {
         Ok((document, root))
     }
 
-    fn deserializer(&self) -> Option<serde_yaml::Deserializer<'_>> {
-        serde_yaml::Deserializer::from_str(&self.text).next()
-    }
-
     fn read_tree(&self) -> Result<Node, serde_yaml::Error> {
-        match self.deserializer() {
+        match parser::first_document(&self.text) {
             Some(yaml) => tree::read(yaml),
             None => Ok(Node {
                 id: NodeId { index: 0, is_container: false },

@@ -23,7 +23,7 @@ pub struct Finding {
     pub file: PathBuf,
     /// The line, from 1; `None` when it concerns the file as a whole.
     pub line: Option<usize>,
-    /// Whether the file can be used all the same.
+    /// The weight: a file with a warning alone is used.
     pub severity: Severity,
     /// The subject, and what would be right.
     pub message: String,

@@ -3,9 +3,8 @@
 //! serde_yaml tells positions only with errors. So the pass walks the document as the tree was read,
 //! counts nodes, and fails on purpose at each node that is wanted: at a scalar or a key the failure
 //! consumes it and the walk goes on; at a collection, asking for an enum fails without consuming it.
-//! That does not hold for an alias, which is consumed. So in a text that could hold aliases each
-//! collection takes a pass of its own, which ends there, and only the first
-//! [`MAX_PASSES`] are looked for.
+//! An alias, however, is consumed even so. Each collection in a text that could hold aliases therefore
+//! takes a pass of its own, which ends there; only the first [`MAX_PASSES`] are looked for.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -16,6 +15,7 @@ use serde::de::{
 };
 
 use super::node::NodeId;
+use super::parser;
 
 /// The passes that one call may take in a text with aliases.
 const MAX_PASSES: usize = 100;
@@ -41,10 +41,15 @@ pub fn find(text: &str, mut wanted: Vec<NodeId>) -> HashMap<NodeId, Position> {
     }
     let mut found = walk.found.into_inner();
     for id in alone.into_iter().take(MAX_PASSES) {
-        let position = Walk::new(Vec::new(), Some(id)).over(text).err();
-        found.extend(position.map(|error| (id, position_of(&error))));
+        found.extend(find_alone(text, id).map(|position| (id, position)));
     }
     found
+}
+
+/// Finds the position of a node in a pass that ends there.
+pub(super) fn find_alone(text: &str, id: NodeId) -> Option<Position> {
+    let error = Walk::new(Vec::new(), Some(id)).over(text).err()?;
+    Some(position_of(&error))
 }
 
 /// Reads the position out of an error's message, which is the one way to it where the type of the
@@ -59,9 +64,9 @@ fn position_of(error: &impl Display) -> Position {
 }
 
 struct Walk {
-    /// In the order of the text.
+    /// The nodes to find, in the order of the text.
     wanted: Vec<NodeId>,
-    /// How many of them have been found.
+    /// The number of those that have been found.
     done: Cell<usize>,
     /// The node whose position ends the walk.
     last: Option<NodeId>,
@@ -77,7 +82,7 @@ impl Walk {
     }
 
     fn over(&self, text: &str) -> Result<(), serde_yaml::Error> {
-        match serde_yaml::Deserializer::from_str(text).next() {
+        match parser::first_document(text) {
             Some(document) => VisitNode(self).deserialize(document),
             None => Ok(()),
         }

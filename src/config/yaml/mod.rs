@@ -6,6 +6,7 @@ mod findings;
 mod lines;
 mod nesting;
 mod node;
+mod parser;
 mod scalars;
 mod spelling;
 mod tree;

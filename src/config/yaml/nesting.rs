@@ -1,5 +1,5 @@
-//! How deep a text nests `[` and `{`, found before it is parsed: libyaml's work for each token grows
-//! with the depth, so that 200,000 of them would take seconds.
+//! The depth to which a text nests `[` and `{`, found before it is parsed: libyaml's work for each
+//! token grows with the depth, so that 200,000 of them would take seconds.
 //!
 //! The scanner knows as much of YAML's lexical rules as it takes to tell a bracket that opens a
 //! collection from one in a comment, in quotes, in a block or in plain text.
@@ -9,11 +9,15 @@ use super::MAX_DEPTH;
 /// Returns the line, from 1, at which the first document of `text` nests flow collections deeper than
 /// [`MAX_DEPTH`].
 pub fn find_too_deep(text: &str) -> Option<usize> {
+    find_deeper_than(MAX_DEPTH, text)
+}
+
+fn find_deeper_than(limit: usize, text: &str) -> Option<usize> {
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
-    if brackets <= MAX_DEPTH {
+    if brackets <= limit {
         return None;
     }
-    Scanner::new(text).find_too_deep()
+    Scanner::new(text).find_deeper_than(limit)
 }
 
 /// Returns whether a line ends here, by section 4.2 of YAML 1.1.
@@ -23,9 +27,9 @@ pub(super) fn is_break(c: char) -> bool {
 
 struct Scanner<'t> {
     rest: &'t str,
-    /// From 1.
+    /// The line, from 1.
     line: usize,
-    /// In characters, from 0.
+    /// The column in characters, from 0.
     column: usize,
     depth: usize,
     /// The column of the innermost block collection; `None` at the top.
@@ -67,7 +71,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    fn find_too_deep(mut self) -> Option<usize> {
+    fn find_deeper_than(mut self, limit: usize) -> Option<usize> {
         while let Some(c) = self.peek() {
             if self.is_document_marker() {
                 if self.has_content || c == '.' {
@@ -76,7 +80,7 @@ impl<'t> Scanner<'t> {
                 self.skip_while(|c| c == '-');
             }
             self.token()?;
-            if self.depth > MAX_DEPTH {
+            if self.depth > limit {
                 return Some(self.line);
             }
         }
@@ -212,6 +216,7 @@ const FLOW: [char; 5] = [',', '[', ']', '{', '}'];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::yaml::{Document, Node, NodeContent};
 
     #[test]
     fn brackets_that_open_nothing_do_not_count() {
@@ -252,5 +257,96 @@ mod tests {
         ] {
             assert_eq!(find_too_deep(&text), Some(line), "{text}");
         }
+    }
+
+    /// A generator of numbers that are always the same ones.
+    struct Random(u64);
+
+    impl Random {
+        fn new() -> Self {
+            Self(0x9E37_79B9_7F4A_7C15)
+        }
+
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % limit as u64).expect("a small number")
+        }
+
+        /// Puts tokens together that mean different things in different contexts.
+        fn text(&mut self) -> String {
+            const TOKENS: [&str; 24] = [
+                "[", "[", "]", "{", "{", "}", ", ", ": ", ":", "a", "b", "\n", "\n  ", "\n- ",
+                "- ", "'", "\"", "#", " ", "|\n ", "? ", "\n---\n", "c[d", "\\",
+            ];
+            let count = self.below(16);
+            (0..count).map(|_| TOKENS[self.below(TOKENS.len())]).collect()
+        }
+
+        /// Writes a value of flow collections down to a depth.
+        fn flow(&mut self, depth: usize) -> String {
+            let scalars = ["a", "'[{'", "\"]}\\\"\"", "b # [[\n ", "'c''['", "-1", "d"];
+            if depth == 0 {
+                return scalars[self.below(scalars.len())].to_owned();
+            }
+            let mut values = Vec::new();
+            for _ in 0..=self.below(3) {
+                let below = self.below(depth);
+                values.push(self.flow(below));
+            }
+            let keyed = |(key, value): (usize, &String)| format!("k{key}: {value}");
+            match self.below(2) {
+                0 => format!("[ {}]", values.join(", ")),
+                _ => format!(
+                    "{{{}}}",
+                    values.iter().enumerate().map(keyed).collect::<Vec<_>>().join(",\n ")
+                ),
+            }
+        }
+    }
+
+    fn depth(node: &Node) -> usize {
+        match &node.content {
+            NodeContent::Null | NodeContent::Scalar { .. } => 0,
+            NodeContent::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+            NodeContent::Mapping(members) => {
+                1 + members.iter().map(|member| depth(&member.value)).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// No text that the parser takes to its end may be refused for a depth that it does not have.
+    #[test]
+    fn the_scanner_finds_no_more_than_the_parser() {
+        let (mut random, mut deep) = (Random::new(), 0);
+        for _ in 0..100_000 {
+            let text = random.text();
+            let is_whole = serde_yaml::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            let Some((_, root)) = Document::parse(text.clone()).ok().filter(|_| is_whole) else {
+                continue;
+            };
+            let depth = depth(&root);
+            deep += usize::from(depth > 1);
+            assert_eq!(find_deeper_than(depth, &text), None, "{text:?}");
+        }
+        assert!(deep > 100, "{deep} texts with collections in collections");
+    }
+
+    /// In a text of flow collections the scanner finds each.
+    #[test]
+    fn the_scanner_finds_what_the_parser_finds() {
+        let (mut random, mut deep) = (Random::new(), 0);
+        for _ in 0..5_000 {
+            let text = format!("x: {}\n", random.flow(5));
+            let Ok((_, root)) = Document::parse(text.clone()) else { continue };
+            let depth = depth(&root) - 1;
+            assert_eq!(find_deeper_than(depth, &text), None, "{text}");
+            if depth > 0 {
+                deep += 1;
+                assert!(find_deeper_than(depth - 1, &text).is_some(), "{text}");
+            }
+        }
+        assert!(deep > 1_000, "{deep} texts with collections");
     }
 }

@@ -8,7 +8,7 @@
 pub struct NodeId {
     /// The number in the order of the text, from 0 for the root.
     pub(super) index: u32,
-    /// Whether it is a sequence or a mapping.
+    /// True if it is a sequence or a mapping.
     pub(super) is_container: bool,
 }
 
@@ -35,7 +35,7 @@ pub enum NodeContent {
     Scalar {
         /// The text as written, without quotes.
         text: String,
-        /// Whether it is written without quotes and could be something other than a string.
+        /// True if it is written without quotes and could be something other than a string.
         plain: bool,
     },
     /// The items of a list.

@@ -6,6 +6,7 @@ mod material;
 mod oracle;
 mod proxy_rows;
 mod rows;
+mod schema;
 mod tls_rows;
 
 use std::path::Path;

@@ -1,5 +1,8 @@
+use std::path::Path;
+
 use super::*;
 use crate::config::yaml::node::Member;
+use crate::config::yaml::parser::PASSES;
 use crate::config::yaml::{MAX_DEPTH, MAX_NODES};
 
 fn parse(text: &str) -> (Document, Node) {
@@ -90,6 +93,21 @@ fn nodes_know_their_lines() {
     }
 }
 
+/// A pass for each node would make reading quadratic.
+#[test]
+fn lines_of_many_nodes_take_one_pass() {
+    let text = "a: {b: [c]}\nw: yes\n".to_owned();
+    let text = (0..1_000).fold(text, |text, n| text + &format!("k{n}: {{x: 'no', y: [{n}]}}\n"));
+    let before = PASSES.get();
+    let (document, root) = parse(&text);
+    assert_eq!(PASSES.get() - before, 3, "the tree, the spelling, and the places of words");
+    let ids: Vec<NodeId> = members(&root).iter().map(|member| member.value.id).collect();
+    let lines = document.lines(ids.clone());
+    assert_eq!(PASSES.get() - before, 4);
+    assert_eq!(lines.len(), ids.len());
+    assert_eq!(lines[ids.last().expect("a node")], 1_002);
+}
+
 #[test]
 fn nodes_behind_aliases_are_where_their_anchors_are() {
     let text = "a: &x {b: [1]}\nc: *x\nd:\n- *x\n- e: f\n  g: [h]\n";
@@ -161,4 +179,40 @@ fn aliases_cannot_multiply_without_bound() {
     // serde_yaml counts the aliases, and not what each stands for.
     let wide = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(10_000), "*a, ".repeat(1_000));
     assert!(fails(wide).to_string().contains(&format!("more than {MAX_NODES} values")));
+}
+
+/// Collects the values of a tree, each of which has a pass of its own to compare with.
+fn ids(node: &Node, found: &mut Vec<NodeId>) {
+    found.push(node.id);
+    match &node.content {
+        NodeContent::Null | NodeContent::Scalar { .. } => {}
+        NodeContent::Sequence(items) => items.iter().for_each(|item| ids(item, found)),
+        NodeContent::Mapping(members) => {
+            members.iter().for_each(|member| ids(&member.value, found));
+        }
+    }
+}
+
+/// One pass for all nodes finds what a pass for each of them finds.
+#[test]
+fn the_lines_of_real_files_are_those_of_their_nodes() {
+    let mut files = 0;
+    for directory in ["conf", "conf/kubernetes", "fuzz/seeds/web_config", "fuzz/seeds/file_sd"] {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let Ok(text) = std::fs::read_to_string(entry.expect("an entry").path()) else {
+                continue;
+            };
+            let Ok((document, root)) = Document::parse(text.clone()) else { continue };
+            let mut all = Vec::new();
+            ids(&root, &mut all);
+            let lines = document.lines(all.clone());
+            for id in all {
+                let alone = lines::find_alone(&text, id).map(|at| document.clamp(at.line));
+                assert_eq!(lines.get(&id).copied(), alone, "{id:?} of\n{text}");
+            }
+            files += 1;
+        }
+    }
+    assert!(files > 10, "{files}");
 }
