@@ -5,7 +5,7 @@
 //! [`read`] reads a file, or [`parse`] a text that is not in a file. They report every problem, each
 //! with its line. Within, each module uses only those below it:
 //!
-//! - this one and `proxy`: put the sections together.
+//! - this one, `proxy` and `open_listeners`: put the sections together, and judge the whole.
 //! - `routes`: the routes of `proxy.routes` and `proxy.file_sd_configs`.
 //! - `sections`: the other sections.
 //! - `keys`: declares each key once; from there come the reading of values, the messages about
@@ -18,6 +18,7 @@ mod addresses;
 pub mod duration;
 mod files;
 mod keys;
+mod open_listeners;
 mod per_listener;
 mod proxy;
 pub mod routes;
@@ -167,7 +168,7 @@ fn read_sections(reader: &Reader<'_>, root: &Node) -> Config {
         |value: Option<Value<'_>>| value.is_some_and(|value| value.node().is_empty_mapping());
     let rate_limit_off = is_empty(file.find(&RATE_LIMIT_SECTION))
         || rate_limit.as_ref().is_some_and(|section| section.has(&INTERVAL));
-    Config {
+    let config = Config {
         tls,
         http,
         users,
@@ -179,5 +180,10 @@ fn read_sections(reader: &Reader<'_>, root: &Node) -> Config {
             rate_limit_off,
         },
         texts: BTreeMap::new(),
+    };
+    // A broken section may be the one that asks.
+    if !reader.has_errors() {
+        open_listeners::check(&file, &config);
     }
+    config
 }

@@ -56,6 +56,7 @@ pub struct Metrics {
     reload_success_time: Gauge<f64, AtomicU64>,
     reload_thread_time: Gauge<f64, AtomicU64>,
     generation: Gauge,
+    open_listeners: Gauge,
     certificate_expiry: Gauge<i64, AtomicI64>,
 }
 
@@ -84,6 +85,7 @@ impl Default for Metrics {
             reload_success_time: Gauge::default(),
             reload_thread_time: Gauge::default(),
             generation: Gauge::default(),
+            open_listeners: Gauge::default(),
             certificate_expiry: Gauge::default(),
         };
         metrics.register_traffic(registry);
@@ -174,6 +176,11 @@ impl Metrics {
             "Number of the configuration in force, 1 at start",
             self.generation.clone(),
         );
+        registry.register(
+            "open_listeners",
+            "Listeners that let everybody through to an exporter",
+            self.open_listeners.clone(),
+        );
         registry.register_with_unit(
             "certificate_not_after_timestamp",
             "When the server certificate expires, since the epoch; 0 without TLS",
@@ -224,12 +231,19 @@ impl Metrics {
         self.child_restarts.inc();
     }
 
-    /// Records the configuration that is now in force: its generation, and the expiry of the server
-    /// certificate in seconds since the epoch, `None` without TLS.
-    pub fn config_loaded(&self, generation: u64, certificate_expiry: Option<i64>) {
+    /// Records the configuration that is now in force: its generation, how many listeners let everybody
+    /// through, and the expiry of the server certificate in seconds since the epoch, `None` without
+    /// TLS.
+    pub fn config_loaded(
+        &self,
+        generation: u64,
+        open_listeners: usize,
+        certificate_expiry: Option<i64>,
+    ) {
         self.reload_successful.set(1);
         self.reload_success_time.set(unix_time());
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.open_listeners.set(i64::try_from(open_listeners).unwrap_or(i64::MAX));
         self.certificate_expiry.set(certificate_expiry.unwrap_or(0));
     }
 

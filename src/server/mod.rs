@@ -82,8 +82,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         tracing::warn!(err = %error, "Failed to raise the limit of open files");
     }
     let metrics = Arc::new(Metrics::default());
-    let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
-    metrics.config_loaded(plan.snapshot.generation, expiry);
+    plan.snapshot.record(&plan.initial.listeners, &metrics);
     let current = Arc::new(Current::from_pointee(plan.snapshot));
     let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
     // The engine is built before the other threads start, since that changes the environment.

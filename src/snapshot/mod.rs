@@ -17,6 +17,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::auth::{RateLimiter, Tokens, Users};
 use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener};
+use crate::observe::Metrics;
 use crate::routing::Routes;
 use crate::tls::{Acceptor, ClientVerifier, Expiry};
 
@@ -82,6 +83,13 @@ impl Snapshot {
     /// Returns whether listeners with TLS offer HTTP/2.
     pub fn http2(&self) -> bool {
         self.has_tls() && self.config.http.http2
+    }
+
+    /// Records in the metrics that this is in force, for listeners of these names.
+    pub fn record(&self, listeners: &[String], metrics: &Metrics) {
+        let open = listeners.iter().filter(|name| self.config.is_open(name)).count();
+        let expiry = self.certificate_expiry().map(|expiry| expiry.unix_seconds);
+        metrics.config_loaded(self.generation, open, expiry);
     }
 
     /// Returns the end of the certificate that ends first; `None` without TLS.

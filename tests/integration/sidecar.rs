@@ -112,7 +112,7 @@ fn methods_paths_and_targets_are_checked_as_on_a_route() {
   paths: [/metrics, /probe]
   allowed_targets: [a.example]
 ";
-    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(config)).upstream(&exporter).start();
     assert_eq!(status(&guard, get("/metrics", "")), 200);
     assert_eq!(status(&guard, get("/probe?target=a.example", "")), 200);
     assert_eq!(status(&guard, get("/probe?target=b.example", "")), 403);
@@ -138,7 +138,7 @@ fn without_any_of_these_keys_every_method_and_path_is_forwarded() {
 #[test]
 fn without_users_and_rules_credentials_are_not_looked_at() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("proxy: {}\n").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     for head in [user(), bearer("anything"), "Authorization: Nonsense\r\n".to_owned()] {
         assert_eq!(status(&guard, get("/metrics", &head)), 200, "{head}");
     }

@@ -42,12 +42,14 @@ pub struct Key<T> {
     /// A description of what holds without the key, if that is no value that could be written.
     without: &'static str,
     is_required: bool,
+    /// What the file has to say for a protection to be off; empty for a key that protects nothing.
+    off: &'static str,
 }
 
 impl<T> Key<T> {
     /// Declares a key. The meaning is a sentence in Markdown without a full stop.
     pub const fn new(name: &'static str, value_type: T, meaning: &'static str) -> Self {
-        Self { name, value_type, meaning, without: "", is_required: false }
+        Self { name, value_type, meaning, without: "", is_required: false, off: "" }
     }
 
     /// Adds what holds without the key.
@@ -59,6 +61,13 @@ impl<T> Key<T> {
     /// Makes the key one that its section must have.
     pub const fn required(mut self) -> Self {
         self.is_required = true;
+        self
+    }
+
+    /// Makes the key one that protects something: without a value it is an error, since half a file
+    /// looks like this. `off` is the value that says that there is to be no protection.
+    pub const fn protecting(mut self, off: &'static str) -> Self {
+        self.off = off;
         self
     }
 
@@ -78,6 +87,8 @@ pub trait Declaration: Sync {
     fn default_text(&self) -> String;
     /// Returns whether the section must have the key.
     fn is_required(&self) -> bool;
+    /// Returns the value that turns the protection of this key off; empty when it protects nothing.
+    fn off(&self) -> &'static str;
     /// Describes the type in Markdown.
     fn describe(&self) -> String;
     /// Returns JSON Schemas, one of which a value meets.
@@ -110,6 +121,10 @@ impl<T: ValueType> Declaration for Key<T> {
 
     fn is_required(&self) -> bool {
         self.is_required
+    }
+
+    fn off(&self) -> &'static str {
+        self.off
     }
 
     fn describe(&self) -> String {

@@ -8,22 +8,29 @@ use super::toolkit::{HTTP, RATE_LIMIT, TLS, bcrypt_hash};
 
 section! {
     FILE = "", Toolkit, "The sections of the file. An unknown key, and a key that stands twice in a \
-        mapping, are errors; a key without a value (null) is as good as absent.";
+        mapping, are errors; a key without a value (null) is as good as absent. Where it \
+        protects something it is an error (\"not null\" below), since half a file looks like this.";
     TLS_SERVER_CONFIG: Nested = Key::new("tls_server_config", Nested(&TLS),
-        "TLS of the listeners. `{}` says that there is to be none, which a reload needs to turn it off")
-        .without("plaintext");
+        "TLS of the listeners. `{}` says that there is to be none, which plaintext for everybody \
+         and a reload that turns TLS off need")
+        .without("plaintext")
+        .protecting("{}");
     HTTP_SERVER_CONFIG: Nested = Key::new("http_server_config", Nested(&HTTP),
         "HTTP/2, and header fields of every response");
     BASIC_AUTH_USERS: TextMapping = Key::new("basic_auth_users",
         TextMapping::new("user name", "", bcrypt_hash()),
         "Users and the bcrypt hashes of their passwords, as `exporter-guard hash-password` makes them. \
-         `{}` says that there are to be none, which a reload needs to remove the last one")
-        .without("no authentication by password");
+         `{}` says that there are to be none, which a file that asks nobody \
+         for anything and a reload that removes the last one need")
+        .without("no authentication by password")
+        .protecting("{}");
     RATE_LIMIT_SECTION: Nested = Key::new("rate_limit", Nested(&RATE_LIMIT),
         "A token bucket for all requests, asked before authentication. An empty one answers 429")
-        .without("no limit");
+        .without("no limit")
+        .protecting("{}");
     PROXY_SECTION: Nested = Key::new("proxy", Nested(&PROXY),
-        "Routes, tokens, limits and listeners. Exporters do not know the section");
+        "Routes, tokens, limits and listeners. Exporters do not know the section")
+        .protecting("{}");
 }
 
 /// Returns the section that a key belongs to, the first if there are several; for the hint about a key

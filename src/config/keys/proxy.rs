@@ -29,17 +29,20 @@ section! {
         shares [route::ACCESS, route::METHODS, route::PATHS, route::PUBLIC_PATHS, route::COALESCE,
             route::CACHE_FOR, route::SAME_FOR_ALL, route::LABELS, route::ALLOWED_TARGETS];
     LIMITS_KEY: Nested = Key::new("limits", Nested(&LIMITS),
-        "The time that each phase may take, and how much one client may have");
+        "The time that each phase may take, and how much one client may have")
+        .protecting("{}");
     LISTENERS_KEY: NestedList = Key::new("listeners",
         NestedList::of(&LISTENERS, "a list of listeners"),
-        "Listeners with a TLS of their own in the place of the file's");
+        "Listeners with a TLS of their own in the place of the file's")
+        .protecting("[]");
     CERTIFICATES_KEY: NestedList = Key::new("certificates",
         NestedList::of(&CERTIFICATES, "a list of cert_file and key_file"),
         "More certificates, each for clients that ask for one of its DNS names (SNI); all others get \
          that of `tls_server_config`");
     PROXY_PROTOCOL_KEY: NestedList = Key::new("proxy_protocol",
         NestedList::of(&PROXY_PROTOCOL, "a list of listeners"),
-        "Listeners behind a load balancer that speaks the PROXY protocol, version 1 or 2");
+        "Listeners behind a load balancer that speaks the PROXY protocol, version 1 or 2")
+        .protecting("[]");
     TOKENS: TextMapping = Key::new("tokens",
         TextMapping::new("token name", "", Text::matching("hash", TOKEN_HASH)),
         "Bearer tokens by name: `sha256:` and 64 hexadecimal digits, or a bcrypt hash (at most 8 of \

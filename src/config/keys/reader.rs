@@ -5,7 +5,8 @@ use std::cell::{RefCell, RefMut};
 use crate::config::files::ConfigFiles;
 use crate::config::yaml::{Findings, NodeId, Severity};
 
-/// Collects what is found while the values of one file are read. Every value knows its reader, so that nothing else has to be passed along.
+/// Collects what is found while the values of one file are read. Every value knows its reader, so that
+/// nothing else has to be passed along.
 pub struct Reader<'f> {
     findings: RefCell<Findings>,
     files: &'f RefCell<ConfigFiles>,
@@ -42,6 +43,11 @@ impl<'f> Reader<'f> {
     /// Returns the files that were read so far. Not to be held while a value is read.
     pub fn files(&self) -> RefMut<'_, ConfigFiles> {
         self.files.borrow_mut()
+    }
+
+    /// Returns whether an error has been found so far.
+    pub fn has_errors(&self) -> bool {
+        self.findings.borrow().has_errors()
     }
 
     /// Adds the findings about a file that this one names.

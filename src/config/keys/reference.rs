@@ -50,9 +50,10 @@ fn add_section(section: &SectionKeys, page: &mut String) {
     for key in section.own {
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {} |",
+            "| `{}` | {}{} | {} | {} |",
             key.name(),
             key.describe(),
+            if key.off().is_empty() { "" } else { "; not null" },
             key.default_text(),
             key.meaning()
         );

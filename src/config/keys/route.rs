@@ -43,15 +43,18 @@ section! {
         NestedList::of(&RULES, "a list of rules, any of which admits"),
         "The rules, one of which a request must meet")
         .without("every user of `basic_auth_users`, or without users everybody whose certificate the \
-                  listener demands; default route: everybody when there are no users");
+                  listener demands; default route: everybody when there are no users")
+        .protecting("[]");
     METHODS: ChoiceList<&'static str> = Key::new("methods",
         ChoiceList::of(&METHOD_NAMES, "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS"),
         "The methods that are let through")
-        .without("`GET`, `HEAD`; default route: any method");
+        .without("`GET`, `HEAD`; default route: any method")
+        .protecting("[]");
     PATHS: TextList = Key::new("paths", TextList::of(Text::matching("path", PATH_PATTERN)),
         "The paths that are let through, as the exporter sees them. `/*` at the end is everything \
          below, but for `/debug/pprof`, which must be named")
-        .without("`/metrics`; default route: any path");
+        .without("`/metrics`; default route: any path")
+        .protecting("[]");
     PUBLIC_PATHS: TextList = Key::new("public_paths",
         TextList::of(Text::matching("path", PUBLIC_PATH)),
         "The paths that are answered without credentials, for example `/-/healthy`, as the exporter \
@@ -69,7 +72,8 @@ section! {
         "The labels that service discovery (`/-/targets`) has for the route");
     ALLOWED_TARGETS: TextList = Key::new("allowed_targets", TextList::of(Text::new("text")),
         "The values that the query parameter `target` may have, for blackbox_exporter and the like")
-        .without("any");
+        .without("any")
+        .protecting("[]");
 }
 
 section! {
@@ -98,10 +102,12 @@ section! {
     HOSTS: TextList = Key::new("hosts", TextList::of(Text::new("host")),
         "The hosts that a request may be for, without ports: that of the request, or the one that the \
          connection was opened for (SNI). Routes with hosts come before those without")
-        .without("any host");
+        .without("any host")
+        .protecting("[]");
     ROUTE_LISTENERS: TextList = Key::new("listeners", TextList::of(Text::new("address")),
         "The listeners that lead here, as `--web.listen-address` has them")
-        .without("all listeners");
+        .without("all listeners")
+        .protecting("[]");
     UPSTREAM_TLS: Nested = Key::new("upstream_tls", Nested(&UPSTREAM_TLS_KEYS),
         "The TLS towards upstreams with `https://`, which need it");
 }
@@ -140,17 +146,22 @@ section! {
 section! {
     RULES = "proxy.routes.access", Guard, "A rule. A request meets it if every condition holds; it \
         must have one condition at least, and of `any_user`, `users` and `tokens` one at most.";
-    ANY_USER: Boolean = Key::new("any_user", Boolean::new(false), "Any user of `basic_auth_users`");
+    ANY_USER: Boolean = Key::new("any_user", Boolean::new(false), "Any user of `basic_auth_users`")
+        .protecting("false");
     USERS: TextList = Key::new("users", TextList::of(Text::new("user name")),
-        "One of these users of `basic_auth_users`");
+        "One of these users of `basic_auth_users`")
+        .protecting("[]");
     RULE_TOKENS: TextList = Key::new("tokens", TextList::of(Text::new("token name")),
-        "One of these tokens of `proxy.tokens` and `proxy.tokens_file`");
+        "One of these tokens of `proxy.tokens` and `proxy.tokens_file`")
+        .protecting("[]");
     ANY_CLIENT: Boolean = Key::new("any_client", Boolean::new(false),
         "Everybody who gets through a listener that demands certificates");
     CLIENT_NAMES: TextList = Key::new("client_names", TextList::of(Text::new("name")),
-        "One of these names in a verified client certificate: a SAN, or `cn:` and the common name");
+        "One of these names in a verified client certificate: a SAN, or `cn:` and the common name")
+        .protecting("[]");
     NETWORKS: TextList = Key::new("networks", TextList::of(Text::new("network")),
-        "The address of the client in one of these networks, and `unix` for a unix socket");
+        "The address of the client in one of these networks, and `unix` for a unix socket")
+        .protecting("[]");
 }
 
 section! {

@@ -47,7 +47,7 @@ fn of_section(section: &SectionKeys) -> Json {
 
 fn of_key(key: &dyn Declaration) -> Json {
     let mut alternatives = key.schemas();
-    if !key.is_required() {
+    if !key.is_required() && key.off().is_empty() {
         alternatives.push(json!({"type": "null"}));
     }
     let mut schema = match alternatives.as_slice() {

@@ -20,15 +20,28 @@ pub struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// Opens a mapping. A key that is unknown or stands there twice is an error, as is a value that is
-    /// no mapping; null is a section without keys.
+    /// no mapping; null is a section without keys. A key that protects something and has no value is an
+    /// error.
     pub fn open(value: Value<'a>, keys: &'static SectionKeys) -> Self {
         let mut values = HashMap::new();
         for entry in value.entries() {
-            if keys.find(entry.key).is_none() {
-                let home = entry.value.reader().home_of(entry.key);
-                let hint = suggestion::about(entry.key, keys, home);
-                let key = presentable(entry.key);
-                entry.error_at_key(format!("unknown key {key}; {hint}"));
+            match keys.find(entry.key) {
+                None => {
+                    let home = entry.value.reader().home_of(entry.key);
+                    let hint = suggestion::about(entry.key, keys, home);
+                    let key = presentable(entry.key);
+                    entry.error_at_key(format!("unknown key {key}; {hint}"));
+                }
+                Some(key) if entry.value.node().is_null() && !key.off().is_empty() => {
+                    entry.error_at_key(format!(
+                        "{}: has no value, and half a file looks like this; to mean none, write \
+                         `{}: {}`, or remove the key",
+                        name_below(&value, key),
+                        key.name(),
+                        key.off()
+                    ));
+                }
+                Some(_) => {}
             }
             if !entry.value.node().is_null() {
                 values.insert(entry.key, entry.value);
@@ -50,10 +63,7 @@ impl<'a> Section<'a> {
 
     /// Returns the name of a key of this section for messages.
     pub fn name_of(&self, key: &dyn Declaration) -> String {
-        match self.value.name() {
-            "" => key.name().to_owned(),
-            name => format!("{name}.{}", key.name()),
-        }
+        name_below(&self.value, key)
     }
 
     /// Returns the value that stands under a key in this very section.
@@ -112,5 +122,13 @@ impl<'a> Section<'a> {
 
     fn place_of(&self, key: &dyn Declaration) -> Value<'a> {
         self.find(key).unwrap_or_else(|| self.value.named(&self.name_of(key)))
+    }
+}
+
+/// Returns the name of a key of the section that `value` is.
+fn name_below(value: &Value<'_>, key: &dyn Declaration) -> String {
+    match value.name() {
+        "" => key.name().to_owned(),
+        name => format!("{name}.{}", key.name()),
     }
 }

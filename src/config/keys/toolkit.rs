@@ -23,31 +23,40 @@ section! {
         `client_auth_type` is given. Paths are relative to the directory of the file. Where text and \
         file are given, the file counts.";
     CERT: Text = Key::new("cert", Text::new("PEM text"),
-        "The certificate, followed by its intermediates");
+        "The certificate, followed by its intermediates")
+        .protecting("''");
     CERT_FILE: Text = Key::new("cert_file", Text::new("path"),
-        "The file with the certificate, followed by its intermediates");
+        "The file with the certificate, followed by its intermediates")
+        .protecting("''");
     KEY: Text = Key::new("key", Text::new("PEM text"),
-        "The key of the certificate: RSA, ECDSA or Ed25519, as PKCS#1, PKCS#8 or SEC1");
+        "The key of the certificate: RSA, ECDSA or Ed25519, as PKCS#1, PKCS#8 or SEC1")
+        .protecting("''");
     KEY_FILE: Text = Key::new("key_file", Text::new("path"),
-        "The file with the key of the certificate");
+        "The file with the key of the certificate")
+        .protecting("''");
     CLIENT_CA: Text = Key::new("client_ca", Text::new("PEM text"),
         "The CAs that client certificates are verified against")
-        .without("the system's CAs");
+        .without("the system's CAs")
+        .protecting("''");
     CLIENT_CA_FILE: Text = Key::new("client_ca_file", Text::new("path"),
         "The file with the CAs that client certificates are verified against")
-        .without("the system's CAs");
+        .without("the system's CAs")
+        .protecting("''");
     CLIENT_AUTH_TYPE: Choice<ClientAuth> = Key::new("client_auth_type",
         Choice::new(&CLIENT_AUTH, 0, "NoClientCert, RequestClientCert, \
             RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),
         "What is done about client certificates. `RequireClientCert` is an older name of \
-         `RequireAnyClientCert`");
+         `RequireAnyClientCert`")
+        .protecting("''");
     CLIENT_ALLOWED_SANS: TextList = Key::new("client_allowed_sans", TextList::of(Text::new("name")),
         "The DNS, e-mail, IP or URI names, one of which a client certificate must have, in exactly this \
          spelling, if it is shown")
-        .without("any name");
+        .without("any name")
+        .protecting("[]");
     MIN_VERSION: Choice<TlsVersion> = Key::new("min_version",
         Choice::new(&TLS_VERSIONS, 2, "TLS10, TLS11, TLS12 or TLS13"),
-        "The oldest version of TLS");
+        "The oldest version of TLS")
+        .protecting("''");
     MAX_VERSION: Choice<TlsVersion> = Key::new("max_version",
         Choice::new(&TLS_VERSIONS, 3, "TLS10, TLS11, TLS12 or TLS13"),
         "The newest version of TLS");
@@ -55,14 +64,16 @@ section! {
         ChoiceList::of(&CIPHER_SUITES, "a name that Go's tls.CipherSuites lists, such as \
             TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
         "The suites of TLS 1.2 in the order of preference. Those of TLS 1.3 are always offered")
-        .without("the ECDHE suites with AES-GCM and ChaCha20-Poly1305");
+        .without("the ECDHE suites with AES-GCM and ChaCha20-Poly1305")
+        .protecting("[]");
     PREFER_SERVER_CIPHER_SUITES: Boolean = Key::new("prefer_server_cipher_suites",
         Boolean::new(true), "Whether the order of the server counts, and not that of the client");
     CURVE_PREFERENCES: ChoiceList<Curve> = Key::new("curve_preferences",
         ChoiceList::of(&CURVES, "CurveP256, CurveP384, CurveP521, X25519 or X25519MLKEM768"),
         "The groups for the key exchange in the order of preference. The exporter-toolkit does not \
          know `X25519MLKEM768`")
-        .without("all, post-quantum first");
+        .without("all, post-quantum first")
+        .protecting("[]");
 }
 
 section! {

@@ -119,6 +119,12 @@ impl TlsSection {
         let names_type = section.find(&CLIENT_AUTH_TYPE).and_then(Value::text);
         let names_type = names_type.is_some_and(|text| !text.as_str().is_empty());
         if !names_type && pem.iter().all(|input| matches!(input, PemInput::Absent)) {
+            if !section.value().node().is_empty_mapping() && !section.value().node().is_null() {
+                section.value().error(
+                    "nothing in it turns TLS on; name cert_file and key_file, or write \
+                     `tls_server_config: {}`",
+                );
+            }
             return Self::Off;
         }
         settings.check(&section, http2, client_auth);

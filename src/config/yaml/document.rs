@@ -8,6 +8,9 @@ use super::node::{Node, NodeContent, NodeId};
 use super::scalars::is_yaml11_boolean;
 use super::{parser, spelling, tree};
 
+/// A mark at the beginning of a file, which says nothing in UTF-8 (YAML 1.1 section 5.2).
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The text that a tree was read from; serde_yaml is the only parser.
 pub struct Document {
     text: String,
@@ -30,21 +33,32 @@ impl Document {
     /// # Errors
     ///
     /// Returns what the parser says, or that the text nests too deeply or expands to too many nodes.
-    pub fn parse(text: String) -> Result<(Self, Node), SyntaxError> {
+    pub fn parse(mut text: String) -> Result<(Self, Node), SyntaxError> {
+        if text.starts_with(BYTE_ORDER_MARK) {
+            // The parser takes it for a column, so that the next line would begin left of the first.
+            text.drain(..BYTE_ORDER_MARK.len_utf8());
+        }
         if let Some(line) = nesting::find_too_deep(&text) {
             return Err(SyntaxError { line: Some(line), message: tree::too_deep() });
         }
         let document = Self { line_count: line_count(&text), text };
-        let mut root = document.read_tree().map_err(|error| SyntaxError {
-            line: error.location().map(|at| document.clamp(at.line())),
-            message: without_location(&error),
-        })?;
+        let mut root = document.read_tree().map_err(|error| document.syntax_error(&error))?;
+        if let Some(error) = parser::trailing_text(&document.text) {
+            return Err(document.syntax_error(&error));
+        }
         if let Some(yaml) = parser::first_document(&document.text) {
             spelling::restore(&mut root, yaml);
         }
         document.mark_plain_words(&mut root);
         tree::merge(&mut root);
         Ok((document, root))
+    }
+
+    fn syntax_error(&self, error: &serde_yaml::Error) -> SyntaxError {
+        SyntaxError {
+            line: error.location().map(|at| self.clamp(at.line())),
+            message: without_location(error),
+        }
     }
 
     fn read_tree(&self) -> Result<Node, serde_yaml::Error> {

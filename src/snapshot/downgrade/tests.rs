@@ -385,6 +385,10 @@ fn assert_no_cut_weakens(whole: &Yaml) {
         for (end, _) in text.match_indices('\n') {
             let cut = &text[..=end];
             let Some(new) = parse(cut) else { continue };
+            for listener in [":1", ":2"] {
+                let is_open = new.tls.of(listener).is_none() && new.is_open(listener);
+                assert!(!is_open, "order {seed}, {listener}: a start is open with\n{cut}");
+            }
             if !find(&old, &new).is_empty() {
                 continue;
             }
@@ -431,19 +435,22 @@ fn no_cut_loosens_limits() {
 
 #[test]
 fn limits_are_loosened_in_words() {
+    let open = "basic_auth_users: {}\ntls_server_config: {}\n";
     let old = "rate_limit: {interval: 1s, burst: 20}\nproxy:\n  limits: {max_connections: 9}\n  \
                proxy_protocol: [{listen_address: ':1', sources: [10.0.0.1]}]\n";
     let new = "rate_limit: {}\nproxy:\n  limits: {max_connections: 8192}\n  proxy_protocol: []\n";
-    let (old, new) = (parse(old).expect("a file"), parse(new).expect("a file"));
+    let parse = |text: &str| parse(&format!("{open}{text}")).expect("a file");
+    let (old, new) = (parse(old), parse(new));
     assert_eq!(find(&old, &new), Vec::<String>::new());
-    let nothing = parse("basic_auth_users: {}\n").expect("a file");
+    let nothing = parse("");
     assert_eq!(find(&old, &nothing).len(), 3, "{:?}", find(&old, &nothing));
 }
 
 #[test]
 fn a_file_whose_last_line_lost_its_end_is_refused() {
-    let old = parse("basic_auth_users: {}\n").expect("a file");
-    let new = parse("basic_auth_users: {}").expect("a file");
+    let open = "basic_auth_users: {}\ntls_server_config: {}";
+    let old = parse(&format!("{open}\n")).expect("a file");
+    let new = parse(open).expect("a file");
     assert!(find(&old, &new).iter().any(|message| message.contains("no end")));
     assert!(find(&new, &new).is_empty());
 }

@@ -383,8 +383,7 @@ impl Worker {
         let new = Arc::new(Snapshot::build(loaded, &self.upstream, Some(&old))?);
         self.current.store(Arc::clone(&new));
         self.metrics.config_reloaded();
-        self.metrics
-            .config_loaded(new.generation, new.certificate_expiry().map(|e| e.unix_seconds));
+        new.record(&self.listeners, &self.metrics);
         change::log(&old, &new);
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{Row, Verdict, table};
 use crate::support::{guard, process};
 
 /// The rows that a schema cannot judge, each with the reason.
-const BEYOND_A_SCHEMA: [(&str, &[&str]); 5] = [
+const BEYOND_A_SCHEMA: [(&str, &[&str]); 6] = [
     (
         "the content of files and of PEM text is not in the schema",
         &[
@@ -42,6 +42,23 @@ const BEYOND_A_SCHEMA: [(&str, &[&str]); 5] = [
             "a CA without policy",
             "a CA with NoClientCert",
             "HTTP/2 without its mandatory suite",
+        ],
+    ),
+    (
+        "a schema does not know what lets everybody through",
+        &[
+            "an empty file",
+            "comments alone",
+            "a document start alone",
+            "null",
+            "a tilde",
+            "an empty mapping",
+            "no users, and no word of TLS",
+            "no TLS, and no word of users",
+            "HTTP alone",
+            "an empty file name is none",
+            "versions alone",
+            "suites alone",
         ],
     ),
     (

@@ -17,7 +17,7 @@ const ADDRESS: &str =
 #[test]
 fn connections_beyond_the_limit_are_closed_and_counted() {
     let config = limits("max_connections: 5");
-    let guard = GuardBuilder::new().config(config).telemetry().start();
+    let guard = GuardBuilder::new().config(open(config)).telemetry().start();
     let mut open: Vec<Client> = (0..5).map(|_| stay(&guard)).collect();
     for _ in 0..10 {
         guard.connect().wait_close();
@@ -34,7 +34,7 @@ fn connections_beyond_the_limit_are_closed_and_counted() {
 #[test]
 fn one_address_cannot_take_the_room_of_others() {
     let config = limits("max_connections: 100, max_connections_per_address: 3");
-    let guard = GuardBuilder::new().config(config).telemetry().start();
+    let guard = GuardBuilder::new().config(open(config)).telemetry().start();
     let mut open: Vec<Client> = (0..3).map(|_| stay(&guard)).collect();
     guard.connect().wait_close();
     assert!(guard.metric(ADDRESS) >= 1.0);
@@ -61,11 +61,11 @@ fn a_connection_beyond_the_limit_costs_no_handshake() {
 
 #[test]
 fn a_changed_limit_applies_to_new_connections() {
-    let guard = GuardBuilder::new().config(limits("max_connections: 3")).start();
-    let mut open: Vec<Client> = (0..3).map(|_| stay(&guard)).collect();
-    guard.replace("web.yml", limits("max_connections: 1"));
+    let guard = GuardBuilder::new().config(open(limits("max_connections: 3"))).start();
+    let mut before: Vec<Client> = (0..3).map(|_| stay(&guard)).collect();
+    guard.replace("web.yml", open(limits("max_connections: 1")));
     guard.wait_generation(2);
-    for client in &mut open {
+    for client in &mut before {
         assert_eq!(client.get("/metrics").status, 200);
     }
     guard.connect().wait_close();
@@ -76,7 +76,7 @@ fn a_changed_limit_applies_to_new_connections() {
 fn the_limit_of_connections_follows_the_limit_of_descriptors() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new()
-        .config("")
+        .config(OPEN)
         .upstream(&exporter)
         .inside(&["prlimit", "--nofile=64:64"])
         .telemetry()
@@ -122,7 +122,7 @@ fn one_address_cannot_hold_every_stream() {
 /// another ends.
 #[test]
 fn running_out_of_descriptors_recovers_by_itself() {
-    let guard = GuardBuilder::new().config("").start();
+    let guard = GuardBuilder::new().config(OPEN).start();
     let mut open: Vec<Client> = (0..10).map(|_| stay(&guard)).collect();
     let used = std::fs::read_dir(format!("/proc/{}/fd", guard.id())).unwrap().count();
     let mut limit = process::command("prlimit");

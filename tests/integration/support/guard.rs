@@ -27,6 +27,17 @@ tls_server_config:
   key_file: server.key
 ";
 
+/// Plaintext for everybody, in so many words.
+pub const OPEN: &str = "\
+basic_auth_users: {}
+tls_server_config: {}
+";
+
+/// A configuration that asks nobody for anything, in so many words, with further sections.
+pub fn open(sections: impl AsRef<str>) -> String {
+    OPEN.to_owned() + sections.as_ref()
+}
+
 /// To follow [`TLS`]: demands certificates of the CAs in `clients.crt`.
 pub const VERIFIED_CLIENTS: &str = "  client_auth_type: RequireAndVerifyClientCert
   client_ca_file: clients.crt

@@ -59,14 +59,14 @@ fn a_burst_of_0_refuses_every_request() {
 #[test]
 fn a_reload_refills_nothing() {
     let limit = "rate_limit: {interval: 1h, burst: 1}\n";
-    let guard = GuardBuilder::new().config(limit).start();
+    let guard = GuardBuilder::new().config(open(limit)).start();
     let mut client = guard.connect();
     assert_eq!(client.get("/metrics").status, 200);
     assert_eq!(client.get("/metrics").status, 429);
     guard.replace("web.yml", format!("{limit}{}", scraper()));
     guard.wait_generation(2);
     assert_eq!(client.get("/metrics").status, 429);
-    guard.replace("web.yml", scraper());
+    guard.replace("web.yml", "rate_limit: {}\n".to_owned() + &scraper());
     guard.wait_generation(3);
     assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200, "without a limit");
 }
