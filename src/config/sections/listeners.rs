@@ -50,17 +50,17 @@ fn tls(section: &Section<'_>, listener: &str, others: OtherSections) -> TlsSecti
         section.error(&LISTENERS_TLS, "missing; without TLS write `tls_server_config: {}`");
         return TlsSection::Off;
     };
-    let place = section.value().named(value.name());
+    let listener_value = section.value().named(value.name());
     let is_empty = value.node().is_empty_mapping();
     let tls = TlsSection::read(value, others.http2);
     if tls.is_off() && !is_empty {
-        place.error(
+        listener_value.error(
             "nothing in it turns TLS on; name cert_file and key_file, or write \
              `tls_server_config: {}`",
         );
     }
     if tls.is_off() && !listener.starts_with("unix:") && others.has_users {
-        place.warning("without TLS, passwords cross the network in clear");
+        listener_value.warning("without TLS, passwords cross the network in clear");
     }
     tls
 }
