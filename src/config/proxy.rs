@@ -112,8 +112,8 @@ fn routes(
 
 fn default_route(section: &Section<'_>, references: &References<'_>) -> RouteConfig {
     if !section.has(&ACCESS) {
-        for place in [section.find(&TOKENS), section.find(&TOKENS_FILE)].into_iter().flatten() {
-            place.error(
+        for value in [section.find(&TOKENS), section.find(&TOKENS_FILE)].into_iter().flatten() {
+            value.error(
                 "no rule of proxy.access asks for tokens; for users and all tokens write `access: \
                  [{any_user: true}, {tokens: [NAME]}]`",
             );

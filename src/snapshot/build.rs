@@ -72,13 +72,13 @@ fn tls(
     let of_listener = |listener: Option<&str>,
                        (tls, material): (&Option<TlsConfig>, &Option<_>)| {
         let Some(tls) = tls else { return Ok(None) };
-        let place = &tls.place;
+        let section = &tls.section;
         let material =
-            material.as_ref().ok_or_else(|| format!("{place}: no certificate was loaded"))?;
+            material.as_ref().ok_or_else(|| format!("{section}: no certificate was loaded"))?;
         let client_auth = config.in_handshake(listener, tls.client_auth);
         TlsSnapshot::new(tls, client_auth, material, config.http.http2)
             .map(Some)
-            .map_err(|error| format!("{place}.{error}"))
+            .map_err(|error| format!("{section}.{error}"))
     };
     config.tls.zip(materials).map_named(of_listener).transpose()
 }

@@ -146,7 +146,7 @@ fn warn(material: &PemMaterial, message: &str, findings: &mut Findings) {
 fn report(material: &PemMaterial, severity: Severity, message: &str, findings: &mut Findings) {
     let file =
         material.file.as_ref().map(|file| format!(" {}:", file.display())).unwrap_or_default();
-    let message = format!("{}:{file} {message}", material.place);
+    let message = format!("{}:{file} {message}", material.setting);
     findings.push(material.node, severity, message);
 }
 
@@ -259,7 +259,7 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
         let message = format!(
             "{}.client_auth_type: without client_ca_file every certificate of the system's public \
              CAs passes",
-            tls.place
+            tls.section
         );
         findings.push(tls.client_auth_node, Severity::Warning, message);
     }
@@ -271,7 +271,7 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
         let message = format!(
             "{}.cipher_suites: none works with the certificate's type of key, so no TLS 1.2 \
              handshake can succeed",
-            tls.place
+            tls.section
         );
         findings.push(tls.cipher_suites_node, Severity::Warning, message);
     }

@@ -112,15 +112,15 @@ impl<'a> Section<'a> {
 
     /// Adds an error about a key, at its value or else at the section.
     pub fn error(&self, key: &dyn Declaration, message: impl Display) {
-        self.place_of(key).error(message);
+        self.value_or_section(key).error(message);
     }
 
     /// Adds a warning about a key, at its value or else at the section.
     pub fn warning(&self, key: &dyn Declaration, message: impl Display) {
-        self.place_of(key).warning(message);
+        self.value_or_section(key).warning(message);
     }
 
-    fn place_of(&self, key: &dyn Declaration) -> Value<'a> {
+    fn value_or_section(&self, key: &dyn Declaration) -> Value<'a> {
         self.find(key).unwrap_or_else(|| self.value.named(&self.name_of(key)))
     }
 }

@@ -14,17 +14,17 @@ pub fn find(routes: &[RouteConfig]) -> Vec<(usize, String)> {
     let mut names = HashSet::new();
     let mut table = RouteTable::new();
     for (index, route) in routes.iter().enumerate() {
-        let place = format!("proxy.routes.{}", route.name);
+        let name = format!("proxy.routes.{}", route.name);
         if outside_paths(route).any(|path| path == TARGETS) {
-            let message = format!("{place}: {TARGETS} is the guard's own, for service discovery");
+            let message = format!("{name}: {TARGETS} is the guard's own, for service discovery");
             found.push((index, message));
         }
         if !names.insert(&route.name) {
-            found.push((index, format!("{place}: another route has this name")));
+            found.push((index, format!("{name}: another route has this name")));
         }
         if let Some(other) = same_requests(routes, route, &table) {
             let message = format!(
-                "{place}: route {} has the same path {}, host and listener: only one can be reached",
+                "{name}: route {} has the same path {}, host and listener: only one can be reached",
                 other.name,
                 route.prefix.shown()
             );

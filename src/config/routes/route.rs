@@ -107,7 +107,7 @@ impl RouteConfig {
             item.error("expected a mapping with upstreams and a path or hosts");
             return None;
         }
-        let item = item.named(&place_of(&item));
+        let item = item.named(&name_for_messages(&item));
         let section = Section::open(item, &ROUTES).inheriting(proxy);
         let entry = RouteEntry { section: &section, kind: EntryKind::Listed };
         let upstreams = upstreams(entry.section);
@@ -168,7 +168,7 @@ fn paths(entry: &RouteEntry<'_>, prefix: &Prefix, strip: bool) -> Vec<Pattern> {
 }
 
 /// Returns the name of a route for messages: with its own name when it has one.
-fn place_of(item: &Value<'_>) -> String {
+fn name_for_messages(item: &Value<'_>) -> String {
     let NodeContent::Mapping(members) = &item.node().content else { return item.name().to_owned() };
     let name = members.iter().find(|member| member.key == "name");
     match name.map(|name| &name.value.content) {

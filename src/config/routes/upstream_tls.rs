@@ -39,8 +39,8 @@ impl UpstreamTls {
         let server_name = section.get(&SERVER_NAME).map(|name| name.as_str().to_owned());
         let server_name = server_name.filter(|name| !name.is_empty());
         if server_name.is_none() && hosts.iter().any(|host| host.parse::<IpAddr>().is_ok()) {
-            let place = section.value().named(&section.name_of(&SERVER_NAME));
-            place.error("missing; certificates of addresses are not checked, name one");
+            let value = section.value().named(&section.name_of(&SERVER_NAME));
+            value.error("missing; certificates of addresses are not checked, name one");
         }
         let ca = pem(&section, &CA_FILE);
         let (cert, key) = (pem(&section, &UPSTREAM_CERT_FILE), pem(&section, &UPSTREAM_KEY_FILE));

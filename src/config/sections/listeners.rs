@@ -50,10 +50,10 @@ fn tls(section: &Section<'_>, listener: &str, others: OtherSections) -> TlsSecti
         section.error(&LISTENERS_TLS, "missing; without TLS write `tls_server_config: {}`");
         return TlsSection::Off;
     };
-    let place = section.value().named(value.name());
+    let listener_value = section.value().named(value.name());
     let tls = TlsSection::read(value, others.http2);
     if tls.is_off() && !listener.starts_with("unix:") && others.has_users {
-        place.warning("without TLS, passwords cross the network in clear");
+        listener_value.warning("without TLS, passwords cross the network in clear");
     }
     tls
 }

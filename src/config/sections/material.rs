@@ -17,7 +17,7 @@ pub struct PemMaterial {
     /// The file that it was read from; `None`: it stands in the web configuration.
     pub file: Option<PathBuf>,
     /// The name of the key that gives it, such as `tls_server_config.cert_file`, for messages.
-    pub place: String,
+    pub setting: String,
     /// The node that gives it.
     pub node: NodeId,
 }
@@ -37,7 +37,7 @@ impl PemMaterial {
         Self {
             pem: Secret::new(text.as_str().as_bytes().to_vec()),
             file: None,
-            place: text.name().to_owned(),
+            setting: text.name().to_owned(),
             node: text.id(),
         }
     }
@@ -46,7 +46,7 @@ impl PemMaterial {
     pub fn from_file(name: &TextValue<'_>) -> Option<Self> {
         let path = name.to_path();
         let pem = name.read_file(&path)?;
-        Some(Self { pem, file: Some(path), place: name.name().to_owned(), node: name.id() })
+        Some(Self { pem, file: Some(path), setting: name.name().to_owned(), node: name.id() })
     }
 }
 

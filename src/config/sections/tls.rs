@@ -16,7 +16,7 @@ use crate::config::yaml::NodeId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
     /// The name of the section, for messages.
-    pub place: String,
+    pub section: String,
     /// The certificate, followed by its intermediates.
     pub cert: PemMaterial,
     /// The key of the certificate.
@@ -145,7 +145,7 @@ impl TlsSection {
             given => Some(given.into_material()?),
         };
         Some(TlsConfig {
-            place: section.value().name().to_owned(),
+            section: section.value().name().to_owned(),
             cert: cert.into_material()?,
             key: key.into_material()?,
             client_auth,

@@ -52,9 +52,9 @@ pub fn read(proxy: &Section<'_>) -> Vec<Token> {
     if let Some(name) = proxy.get(&TOKENS_FILE) {
         add_file(&name, &mut tokens);
     }
-    let place = proxy.find(&TOKENS_FILE).or_else(|| proxy.find(&TOKENS));
-    if let Some(place) = place {
-        check(&tokens, &place.named(&proxy.name_of(&TOKENS)));
+    let value = proxy.find(&TOKENS_FILE).or_else(|| proxy.find(&TOKENS));
+    if let Some(value) = value {
+        check(&tokens, &value.named(&proxy.name_of(&TOKENS)));
     }
     tokens
 }
@@ -85,7 +85,7 @@ fn add_entries(value: &Value<'_>, tokens: &mut Vec<Token>) {
 }
 
 /// Finds tokens that are there twice, and too many slow ones.
-fn check(tokens: &[Token], place: &Value<'_>) {
+fn check(tokens: &[Token], value: &Value<'_>) {
     let mut by_hash = HashMap::new();
     for token in tokens {
         let hash = match &token.hash {
@@ -95,12 +95,12 @@ fn check(tokens: &[Token], place: &Value<'_>) {
         let first: &mut &String = by_hash.entry(hash).or_insert(&token.name);
         if **first != token.name {
             let names = [*first, &token.name].map(|name| presentable(name));
-            place.error(format!("{} are the same token", names.join(" and ")));
+            value.error(format!("{} are the same token", names.join(" and ")));
         }
     }
     let slow = tokens.iter().filter(|token| matches!(token.hash, TokenHash::Bcrypt(_))).count();
     if slow > MAX_BCRYPT {
-        place.error(format!(
+        value.error(format!(
             "{slow} bcrypt hashes, and a wrong token is checked against each; at most {MAX_BCRYPT}: \
              give long random tokens sha256 hashes"
         ));
