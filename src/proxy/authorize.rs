@@ -11,6 +11,7 @@ use pingora::http::RequestHeader;
 
 use super::coalesce::Audience;
 use super::headers;
+use super::http2_request;
 use super::refusal::Refusal;
 use crate::auth::{self, Caller, Origin, Permit, Presented, Verifier};
 use crate::config::ClientNetwork;
@@ -41,7 +42,7 @@ pub struct AccessRequest<'a> {
 }
 
 impl AccessRequest<'_> {
-    /// Authorizes the request: rate limit, `Host`, path, public path or credentials, rules of the
+    /// Authorizes the request: rate limit, form, `Host`, path, public path or credentials, rules of the
     /// route, what the route lets through.
     ///
     /// # Errors
@@ -52,6 +53,7 @@ impl AccessRequest<'_> {
         if let Some(limiter) = &self.snapshot.rate_limiter {
             limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
         }
+        http2_request::check(self.request)?;
         headers::check_host(self.request)?;
         let target = self.target();
         let route = self.route(&target)?;

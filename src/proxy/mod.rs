@@ -9,6 +9,7 @@ mod coalesce;
 mod engine;
 mod error;
 pub mod headers;
+mod http2_request;
 mod refusal;
 mod responses;
 

@@ -16,12 +16,28 @@ pub enum Refusal {
     RateLimited(Duration),
     /// The caller is not authenticated or not authorized.
     Auth(auth::Refusal),
-    /// The request has no valid `Host` field (RFC 9112 section 3.2).
+    /// The request has no valid `Host` field or `:authority` (RFC 9112 section 3.2, RFC 9113 section
+    /// 8.3.1).
     BadHost,
+    /// The request is malformed (RFC 9113 section 8.1.1).
+    Malformed(Malformed),
     /// The route depends on the path, which two programs may read in two ways.
     AmbiguousPath,
     /// The caller may use a route, but no route lets this request through.
     Route(routing::Refusal),
+}
+
+/// The part of an HTTP/2 request that is malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// `:path` or `:scheme` (RFC 9113 section 8.3.1, RFC 3986).
+    Target,
+    /// `Content-Length` (RFC 9110 section 8.6).
+    ContentLength,
+    /// The name of a field (RFC 9113 section 8.2.1).
+    FieldName,
+    /// The value of a field (RFC 9113 section 8.2.1).
+    FieldValue,
 }
 
 impl Refusal {
@@ -41,7 +57,7 @@ impl Refusal {
             Refusal::Auth(auth::Refusal::NotPermitted)
             | Refusal::Route(routing::Refusal::Target) => 403,
             Refusal::Auth(_) => 401,
-            Refusal::BadHost | Refusal::AmbiguousPath => 400,
+            Refusal::BadHost | Refusal::Malformed(_) | Refusal::AmbiguousPath => 400,
             Refusal::Route(routing::Refusal::Path) => 404,
             Refusal::Route(routing::Refusal::Method(_)) => 405,
         }
@@ -53,6 +69,10 @@ impl Refusal {
             Refusal::RateLimited(_) => "rate limit",
             Refusal::Auth(refusal) => refusal.reason(),
             Refusal::BadHost => "no valid Host header",
+            Refusal::Malformed(Malformed::Target) => "malformed request target",
+            Refusal::Malformed(Malformed::ContentLength) => "malformed Content-Length",
+            Refusal::Malformed(Malformed::FieldName) => "malformed field name",
+            Refusal::Malformed(Malformed::FieldValue) => "blank around a field value",
             Refusal::AmbiguousPath => "ambiguous path",
             Refusal::Route(routing::Refusal::Path) => "no such path",
             Refusal::Route(routing::Refusal::Method(_)) => "method not allowed",
@@ -77,6 +97,14 @@ impl Refusal {
     pub fn body(&self) -> &'static str {
         match self {
             Refusal::BadHost => "Bad Request: missing or malformed Host header",
+            Refusal::Malformed(Malformed::Target) => "Bad Request: malformed request target",
+            Refusal::Malformed(Malformed::ContentLength) => {
+                "Bad Request: repeated or malformed Content-Length"
+            }
+            Refusal::Malformed(Malformed::FieldName) => "Bad Request: malformed field name",
+            Refusal::Malformed(Malformed::FieldValue) => {
+                "Bad Request: a field value that begins or ends with a blank"
+            }
             Refusal::AmbiguousPath => "Bad Request: a path with more than one reading",
             Refusal::Route(routing::Refusal::Path) => "Not Found",
             Refusal::Route(routing::Refusal::Method(_)) => "Method Not Allowed",

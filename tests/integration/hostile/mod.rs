@@ -17,4 +17,5 @@ mod seccomp;
 mod secrets;
 mod slow;
 mod smuggling;
+mod smuggling_http2;
 mod smuggling_rows;
