@@ -13,6 +13,7 @@ mod http2_request;
 mod refusal;
 mod responses;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::auth::{Permit, Verifier};
@@ -29,7 +31,7 @@ use crate::observe::metrics::Metrics;
 use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
-use crate::upstream::{Choice, Endpoint, Timeouts};
+use crate::upstream::{self, Choice, Endpoint, Timeouts};
 use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
 use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
@@ -313,6 +315,18 @@ impl ProxyHttp for Guard {
             fill.body(body.as_ref(), end_of_stream);
         }
         Ok(None)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        digest: Option<&Digest>,
+        _context: &mut Context,
+    ) -> Result<()> {
+        if upstream::may_be_used(digest) { Ok(()) } else { Err(error::revoked()) }
     }
 
     fn fail_to_connect(

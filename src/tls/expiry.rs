@@ -1,6 +1,6 @@
 //! The end of a certificate's validity.
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::x509::X509Ref;
 
 /// The last second of a certificate's validity (`notAfter`, RFC 5280 section 4.1.2.5).
@@ -13,10 +13,15 @@ pub struct Expiry {
 impl Expiry {
     /// Reads the end of a certificate.
     pub fn of(certificate: &X509Ref) -> Self {
+        Self::at(certificate.not_after())
+    }
+
+    /// Reads a time of a certificate or of a revocation list.
+    pub fn at(time: &Asn1TimeRef) -> Self {
         const DAY: i64 = 24 * 60 * 60;
-        // The epoch is a valid time, and every certificate has a valid end: parsing checked it.
+        // The epoch is a valid time, and so is every time in a certificate: parsing checked it.
         let unix_seconds = Asn1Time::from_unix(0)
-            .and_then(|epoch| epoch.diff(certificate.not_after()))
+            .and_then(|epoch| epoch.diff(time))
             .map_or(0, |since| i64::from(since.days) * DAY + i64::from(since.secs));
         Self { unix_seconds }
     }

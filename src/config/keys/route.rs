@@ -134,6 +134,11 @@ section! {
     CA_FILE: Text = Key::new("ca_file", Text::new("path"),
         "The CA of the exporter; the system's CAs are not trusted")
         .required();
+    UPSTREAM_CRL_FILE: TextList = Key::new("crl_file", TextList::of(Text::new("path")),
+        "Files with certificate revocation lists of the CA, PEM or DER, which the exporter's \
+         certificate is checked against")
+        .without("certificates are not revoked")
+        .protecting("[]");
     SERVER_NAME: Text = Key::new("server_name", Text::new("name"),
         "The name that the exporter's certificate must have. Addresses are not checked, and need one")
         .without("the host of the address");

@@ -42,6 +42,15 @@ section! {
         "The file with the CAs that client certificates are verified against")
         .without("the system's CAs")
         .protecting("''");
+    CLIENT_CRL: Text = Key::new("client_crl", Text::new("PEM text"),
+        "Certificate revocation lists of those CAs. The exporter-toolkit does not know the key")
+        .protecting("''");
+    CLIENT_CRL_FILE: TextList = Key::new("client_crl_file", TextList::of(Text::new("path")),
+        "Files with certificate revocation lists of those CAs, PEM or DER. A certificate is refused if \
+         a list names it, and if a CA that it leads to has no list, or one whose next update is past. \
+         The exporter-toolkit does not know the key")
+        .without("certificates are not revoked")
+        .protecting("[]");
     CLIENT_AUTH_TYPE: Choice<ClientAuth> = Key::new("client_auth_type",
         Choice::new(&CLIENT_AUTH, 0, "NoClientCert, RequestClientCert, \
             RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"),

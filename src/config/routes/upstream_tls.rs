@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::entry::{EntryKind, RouteEntry};
 use crate::config::addresses::Upstream;
 use crate::config::keys::route::{
-    CA_FILE, SERVER_NAME, UPSTREAM_CERT_FILE, UPSTREAM_KEY_FILE, UPSTREAM_TLS,
+    CA_FILE, SERVER_NAME, UPSTREAM_CERT_FILE, UPSTREAM_CRL_FILE, UPSTREAM_KEY_FILE, UPSTREAM_TLS,
 };
 use crate::config::keys::{Key, Section, Text};
 use crate::config::sections::PemMaterial;
@@ -15,6 +15,8 @@ use crate::config::sections::PemMaterial;
 pub struct UpstreamTls {
     /// The CAs that the exporter's certificate is verified against.
     pub ca: PemMaterial,
+    /// The revocation lists of the CAs; none: no check.
+    pub crls: Vec<PemMaterial>,
     /// The name that the exporter's certificate must have; `None`: the host of its address.
     pub server_name: Option<String>,
     /// The certificate and key of the guard, for exporters that ask for one.
@@ -50,7 +52,9 @@ impl UpstreamTls {
         if section.has(&UPSTREAM_CERT_FILE) != section.has(&UPSTREAM_KEY_FILE) {
             section.value().error("cert_file and key_file belong together");
         }
-        Some(Self { ca: ca?, server_name, client: cert.zip(key) })
+        let crls = section.get(&UPSTREAM_CRL_FILE).unwrap_or_default();
+        let crls: Option<Vec<_>> = crls.iter().map(PemMaterial::from_file).collect();
+        Some(Self { ca: ca?, crls: crls?, server_name, client: cert.zip(key) })
     }
 }
 

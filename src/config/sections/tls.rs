@@ -5,8 +5,8 @@ use super::material::{PemMaterial, SniCertificate};
 use crate::config::files::is_pem;
 use crate::config::keys::toolkit::{
     CERT, CERT_FILE, CIPHER_SUITES_KEY, CLIENT_ALLOWED_SANS, CLIENT_AUTH_TYPE, CLIENT_CA,
-    CLIENT_CA_FILE, CURVE_PREFERENCES, KEY, KEY_FILE, MAX_VERSION, MIN_VERSION,
-    PREFER_SERVER_CIPHER_SUITES, TLS,
+    CLIENT_CA_FILE, CLIENT_CRL, CLIENT_CRL_FILE, CURVE_PREFERENCES, KEY, KEY_FILE, MAX_VERSION,
+    MIN_VERSION, PREFER_SERVER_CIPHER_SUITES, TLS,
 };
 use crate::config::keys::{Choice, Declaration, Key, Section, Text, TextValue, Value};
 use crate::config::tls_names::{CipherSuite, ClientAuth, Curve, TlsVersion};
@@ -25,6 +25,8 @@ pub struct TlsConfig {
     pub client_auth: ClientAuth,
     /// The CAs that client certificates are verified against; `None`: the system's.
     pub client_ca: Option<PemMaterial>,
+    /// The revocation lists that client certificates are checked against; none: no check.
+    pub client_crls: Vec<PemMaterial>,
     /// The node of `client_auth_type`, for findings about client verification.
     pub client_auth_node: NodeId,
     /// The names, one of which a client certificate must have; empty: any name.
@@ -52,8 +54,11 @@ impl TlsConfig {
     /// rules.
     pub fn has_same_rules(&self, other: &Self) -> bool {
         let ca = |tls: &Self| tls.client_ca.as_ref().map(|ca| ca.pem.to_vec());
+        let crls =
+            |tls: &Self| -> Vec<_> { tls.client_crls.iter().map(|crl| crl.pem.clone()).collect() };
         self.client_auth == other.client_auth
             && ca(self) == ca(other)
+            && crls(self) == crls(other)
             && self.allowed_sans == other.allowed_sans
             && (self.min_version, self.max_version) == (other.min_version, other.max_version)
             && self.cipher_suites == other.cipher_suites
@@ -150,6 +155,7 @@ impl TlsSection {
             key: key.into_material()?,
             client_auth,
             client_ca,
+            client_crls: client_crls(section, client_auth)?,
             client_auth_node: node_of(&CLIENT_AUTH_TYPE),
             allowed_sans: settings.allowed_sans,
             min_version: settings.min_version,
@@ -162,6 +168,24 @@ impl TlsSection {
             declared: section.declared(),
         })
     }
+}
+
+/// Reads the revocation lists; `None` when one cannot be read.
+fn client_crls(section: &Section<'_>, client_auth: ClientAuth) -> Option<Vec<PemMaterial>> {
+    let text = section.get(&CLIENT_CRL).filter(|text| !text.as_str().is_empty());
+    let files = section.get(&CLIENT_CRL_FILE).unwrap_or_default();
+    let files = files.iter().filter(|name| !name.as_str().is_empty());
+    let files: Option<Vec<_>> = files.map(PemMaterial::from_file).collect();
+    let mut lists = files?;
+    lists.extend(text.map(|text| PemMaterial::inline(&text)));
+    if !lists.is_empty() && !client_auth.verifies() {
+        section.error(
+            &CLIENT_CRL_FILE,
+            "client certificates are not verified; set client_auth_type to \
+             VerifyClientCertIfGiven or RequireAndVerifyClientCert",
+        );
+    }
+    Some(lists)
 }
 
 /// A certificate, key or CA as far as it could be read.

@@ -100,6 +100,15 @@ fn removed_protections(change: &ListenerChange<'_>, old: &Config, new: &Config) 
             "client_ca_file: ''",
         ),
         (
+            !old_tls.client_crls.is_empty()
+                && tls.client_crls.is_empty()
+                && verifies
+                && !is_declared("client_crl_file")
+                && !is_declared("client_crl"),
+            "admit client certificates that were revoked",
+            "client_crl_file: []",
+        ),
+        (
             is_gone("min_version") && tls.min_version < old_tls.min_version,
             "admit older versions of TLS",
             "min_version: TLS12",
