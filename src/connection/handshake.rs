@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
+use openssl::x509::X509VerifyResult;
 use pingora::protocols::tls::SslStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -99,7 +100,7 @@ async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, Handshak
             Ok(Transport::Tls(Box::new(stream)))
         }
         Err(error) => {
-            let reason = describe(&error);
+            let reason = describe(&error, stream.ssl().verify_result());
             // Sends the alert that tells the client the reason.
             let _ = stream.get_mut().flush().await;
             Err(HandshakeError::Tls(reason))
@@ -107,10 +108,15 @@ async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, Handshak
     }
 }
 
-fn describe(error: &openssl::ssl::Error) -> String {
+/// Describes the failure; `verified`: what became of the client's certificate.
+fn describe(error: &openssl::ssl::Error, verified: X509VerifyResult) -> String {
     if let Some(stack) = error.ssl_error() {
         let reasons: Vec<&str> = stack.errors().iter().filter_map(|e| e.reason()).collect();
-        return reasons.join("; ");
+        let reasons = reasons.join("; ");
+        return match verified {
+            X509VerifyResult::OK => reasons,
+            cause => format!("{reasons}: {}", cause.error_string()),
+        };
     }
     match error.io_error() {
         Some(error) if error.kind() == io::ErrorKind::TimedOut => TIMED_OUT.to_owned(),

@@ -145,11 +145,13 @@ fn trust_store(client_cas: &[X509], crls: &RevocationLists) -> Result<X509Store,
             store.add_cert(certificate)?;
         }
     }
-    for ca in client_cas {
+    let (trusts_partial_chains, trusted) = crls.trusted(client_cas);
+    for ca in trusted {
         store.add_cert(ca.clone())?;
     }
-    // Go trusts every certificate of its pool, also an intermediate whose root is not in the pool.
-    store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    if trusts_partial_chains {
+        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    }
     // What a handshake sets by itself, verification outside of one needs to be told.
     store.set_purpose(X509PurposeId::SSL_CLIENT)?;
     crls.add_to(&mut store)?;

@@ -90,6 +90,25 @@ impl RevocationLists {
         self.lists.iter()
     }
 
+    /// Returns the certificates to trust, and whether to trust one whose issuer is not trusted.
+    ///
+    /// Go trusts every certificate of its pool, also an intermediate whose root is not in the pool. With
+    /// lists, an intermediate whose issuer is in the pool must not end a chain: nobody would look for it
+    /// in its issuer's list.
+    pub fn trusted<'a>(&self, authorities: &'a [X509]) -> (bool, Vec<&'a X509>) {
+        let has_issuer = |ca: &X509Ref| {
+            authorities.iter().any(|issuer| issuer.issued(ca) == X509VerifyResult::OK)
+        };
+        let is_self_issued = |ca: &X509Ref| ca.issued(ca) == X509VerifyResult::OK;
+        let is_last = |ca: &&X509| is_self_issued(ca) || !has_issuer(ca);
+        let is_partial = authorities.iter().any(|ca| !has_issuer(ca));
+        match (self.lists.is_empty(), is_partial) {
+            (true, _) => (true, authorities.iter().collect()),
+            (false, true) => (true, authorities.iter().filter(is_last).collect()),
+            (false, false) => (false, authorities.iter().collect()),
+        }
+    }
+
     fn covers(&self, authority: &X509Ref) -> bool {
         let name = authority.subject_name().to_der().ok();
         self.lists.iter().any(|list| list.crl.issuer_name().to_der().ok() == name)
@@ -150,7 +169,7 @@ impl RevocationList {
             authority.public_key().is_ok_and(|key| crl.verify(&key).unwrap_or(false))
         };
         if !authorities.iter().any(has_issued) {
-            let message = format!("the list is of {issuer}, which is none of the CAs");
+            let message = format!("the list is of {issuer}, which is none of the CAs; add its certificate there");
             say(Severity::Error, message);
             return None;
         }
