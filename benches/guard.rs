@@ -129,7 +129,7 @@ fn request(c: &mut Criterion) {
     let snapshot = Snapshot::build(loaded, &Upstream::Own, None).expect("snapshot");
     let limits = snapshot.limits().clone();
     let current = Arc::new(Current::from_pointee(snapshot));
-    let guard = Guard::new(current, Arc::new(Metrics::default()));
+    let guard = Guard::new(current, Arc::new(Metrics::default()), Arc::default());
     let engine = engine(guard);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()
@@ -149,9 +149,9 @@ fn request(c: &mut Criterion) {
             None,
             Arc::clone(&io.deadline),
         ));
-        let one = ConnectionLimits { total: 1, per_network: 1 };
+        let one = ConnectionLimits { total: 1, per_network: 1, reserves: false };
         let permit = Arc::new(ConnectionTracker::default())
-            .assign(ClientNetwork::of(address), one)
+            .assign(ClientNetwork::of(address), false, one)
             .expect("permit");
         let transport = establish(io, None).await.expect("plaintext");
         let admitted = Admitted { permit, stream_refused: Box::new(|| {}) };

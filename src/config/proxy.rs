@@ -14,7 +14,6 @@ use super::sections::listeners::{self, OtherSections};
 use super::sections::{
     Limits, ProxyProtocol, SniCertificate, TlsConfig, TlsSection, Token, User, tokens,
 };
-use super::tls_names::ClientAuth;
 
 /// The settings of the section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +57,7 @@ impl Proxy {
         let own = listeners::read(section, others);
         let tls = PerListener { all: tls.with_certificates(more), own };
         let tokens = tokens::read(section);
-        let client_auth = tls.as_ref().map(TlsSection::client_auth);
-        let routes = routes(section, users, &tokens, &client_auth);
+        let routes = routes(section, users, &tokens, &tls);
         let proxy = Self {
             limits: Limits::read(Some(section)),
             proxy_protocol: ProxyProtocol::read_all(section),
@@ -97,12 +95,13 @@ fn routes(
     section: &Section<'_>,
     users: &[User],
     tokens: &[Token],
-    client_auth: &PerListener<ClientAuth>,
+    tls: &PerListener<TlsSection>,
 ) -> Vec<RouteConfig> {
     let references = References {
         users: users.iter().map(|user| user.name.as_str()).collect::<HashSet<_>>(),
         tokens: tokens.iter().map(|token| token.name.as_str()).collect(),
-        client_auth,
+        client_auth: &tls.as_ref().map(TlsSection::client_auth),
+        client_cas: &tls.as_ref().map(TlsSection::client_ca),
     };
     match RouteSet::read(section, &references) {
         Some(routes) => routes.finish(),

@@ -17,6 +17,7 @@ use super::peer::{Peer, TlsPeerInfo};
 use super::proxy_header;
 use super::serve::{self, Admitted};
 use super::transport::Transport;
+use crate::auth::KnownNetworks;
 use crate::config::{ClientNetwork, Limits};
 use crate::observe::{LogThrottle, Metrics};
 use crate::os::descriptors;
@@ -62,6 +63,8 @@ pub struct Connections {
     handshakes_logged: Arc<LogThrottle>,
     refusals_logged: Arc<LogThrottle>,
     tracker: Arc<ConnectionTracker>,
+    /// The client networks that some connections are reserved for.
+    known_networks: Arc<KnownNetworks>,
     /// The number of connections that there are descriptors for.
     affordable: usize,
     tasks: TaskTracker,
@@ -75,6 +78,7 @@ impl Connections {
         current: Arc<Current>,
         metrics: Arc<Metrics>,
         handshakes: Arc<HandshakePool>,
+        known_networks: Arc<KnownNetworks>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -83,6 +87,7 @@ impl Connections {
             handshakes_logged: Arc::default(),
             refusals_logged: Arc::default(),
             tracker: Arc::default(),
+            known_networks,
             affordable: descriptors::connections(),
             tasks: TaskTracker::new(),
             handshakes,
@@ -91,9 +96,9 @@ impl Connections {
     }
 
     /// Shares everything but the count of connections: a flood on one of the two closes no connection
-    /// of the other.
+    /// of the other, and nothing is reserved where nobody authenticates.
     pub fn with_own_limits(&self) -> Self {
-        Self { tracker: Arc::default(), ..self.clone() }
+        Self { tracker: Arc::default(), known_networks: Arc::default(), ..self.clone() }
     }
 
     /// Returns the connections that are open.
@@ -115,7 +120,8 @@ impl Connections {
             let permit = if sends_proxy_header {
                 self.tracker.assign_later(limits)
             } else {
-                self.tracker.assign(ClientNetwork::of(address), limits)
+                let network = ClientNetwork::of(address);
+                self.tracker.assign(network, self.known_networks.contains(network), limits)
             };
             match permit {
                 Ok(permit) => {
@@ -212,7 +218,9 @@ impl Connections {
             }
             // The header was the load balancer's; its client has sent nothing yet.
             io.begun.store(false, Relaxed);
-            if let Err(limit) = permit.assign(ClientNetwork::of(address), limits) {
+            let network = ClientNetwork::of(address);
+            let is_known = self.known_networks.contains(network);
+            if let Err(limit) = permit.assign(network, is_known, limits) {
                 self.connection_refused(limit, address);
                 return Ok(None);
             }
@@ -234,6 +242,7 @@ impl Connections {
         ConnectionLimits {
             total: limits.max_connections.min(self.affordable),
             per_network: limits.max_connections_per_address,
+            reserves: !self.known_networks.is_empty(),
         }
     }
 

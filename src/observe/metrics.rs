@@ -50,6 +50,8 @@ pub struct Metrics {
     connections: Counter,
     refused_connections: Family<ReasonLabels, Counter>,
     open_connections: Gauge,
+    in_flight_requests: Gauge,
+    waiting_requests: Gauge,
     child_restarts: Counter,
     reloads: Family<ResultLabels, Counter>,
     reload_successful: Gauge,
@@ -79,6 +81,8 @@ impl Default for Metrics {
             connections: Counter::default(),
             refused_connections: Family::default(),
             open_connections: Gauge::default(),
+            in_flight_requests: Gauge::default(),
+            waiting_requests: Gauge::default(),
             child_restarts: Counter::default(),
             reloads: Family::default(),
             reload_successful: Gauge::default(),
@@ -135,6 +139,16 @@ impl Metrics {
             "open_connections",
             "Connections open now",
             self.open_connections.clone(),
+        );
+        registry.register(
+            "in_flight_requests",
+            "Requests that exporters answer now",
+            self.in_flight_requests.clone(),
+        );
+        registry.register(
+            "waiting_requests",
+            "Requests that wait because of max_in_flight",
+            self.waiting_requests.clone(),
         );
         registry.register(
             "log_dropped_lines",
@@ -226,6 +240,16 @@ impl Metrics {
         OpenConnection(self.open_connections.clone())
     }
 
+    /// Counts a request that an exporter answers, until the returned value is dropped.
+    pub fn request_in_flight(&self) -> CountedRequest {
+        CountedRequest::new(&self.in_flight_requests)
+    }
+
+    /// Counts a request that waits because of `max_in_flight`, until the returned value is dropped.
+    pub fn request_waiting(&self) -> CountedRequest {
+        CountedRequest::new(&self.waiting_requests)
+    }
+
     /// Counts a restart of the exporter that the guard runs.
     pub fn child_restarted(&self) {
         self.child_restarts.inc();
@@ -282,6 +306,23 @@ fn unix_time() -> f64 {
 pub struct OpenConnection(Gauge);
 
 impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// One request that counts in a gauge until it is dropped.
+#[derive(Debug)]
+pub struct CountedRequest(Gauge);
+
+impl CountedRequest {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for CountedRequest {
     fn drop(&mut self) {
         self.0.dec();
     }

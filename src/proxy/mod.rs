@@ -1,8 +1,9 @@
 //! The request path: pingora's hooks, each short and delegating.
 //!
 //! A request passes these steps: rate limit → route → public path or credentials → [`Permit`] →
-//! upstream. This is the only module that implements pingora's proxy trait.
+//! shared answer or slot → upstream. This is the only module that implements pingora's proxy trait.
 
+mod admission;
 mod authorize;
 pub mod claims;
 mod coalesce;
@@ -10,6 +11,7 @@ mod engine;
 mod error;
 pub mod headers;
 mod http2_request;
+mod in_flight;
 mod refusal;
 mod responses;
 
@@ -25,7 +27,7 @@ use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::auth::{Permit, Verifier};
+use crate::auth::{KnownNetworks, Permit, Verifier};
 use crate::connection::Peer;
 use crate::observe::metrics::Metrics;
 use crate::observe::{LogThrottle, metrics};
@@ -34,15 +36,18 @@ use crate::snapshot::{Current, Snapshot};
 use crate::upstream::{self, Choice, Endpoint, Timeouts};
 use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
-use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
+use coalesce::{CacheFill, Coalescer, KEYED};
 pub use engine::{Engine, engine};
+use in_flight::{InFlight, Slot};
 use refusal::Refusal;
 
 /// The application that pingora runs.
 pub struct Guard {
     current: Arc<Current>,
     verifier: Verifier,
+    known_networks: Arc<KnownNetworks>,
     coalescer: Arc<Coalescer>,
+    in_flight: Arc<InFlight>,
     metrics: Arc<Metrics>,
     refusals_logged: LogThrottle,
     failures_logged: LogThrottle,
@@ -60,6 +65,8 @@ pub struct Context {
     failed: Vec<Choice>,
     /// The answer to be shared; set when other requests wait for it, or may.
     fill: Option<Box<CacheFill>>,
+    /// Counts the request as in flight until the exporter's answer has been read.
+    slot: Option<Slot>,
 }
 
 impl Context {
@@ -80,51 +87,21 @@ impl Context {
 
 impl Guard {
     /// Builds the application, which serves each request by the configuration in force when it
-    /// begins.
-    pub fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
+    /// begins, and remembers in `known_networks` where callers have authenticated.
+    pub fn new(
+        current: Arc<Current>,
+        metrics: Arc<Metrics>,
+        known_networks: Arc<KnownNetworks>,
+    ) -> Self {
         Self {
             current,
             verifier: Verifier::default(),
+            known_networks,
             coalescer: Arc::default(),
+            in_flight: Arc::default(),
             metrics,
             refusals_logged: LogThrottle::default(),
             failures_logged: LogThrottle::default(),
-        }
-    }
-
-    /// Answers with the answer of another request, if there is one or will be; false when the
-    /// request has to be forwarded.
-    async fn share(
-        &self,
-        session: &mut Session,
-        context: &mut Context,
-        audience: &Audience,
-    ) -> Result<bool> {
-        let Some(route) = context.route() else { return Ok(false) };
-        let Some(sharing) = route.sharing() else { return Ok(false) };
-        if !session.as_mut().is_body_empty() {
-            return Ok(false);
-        }
-        let request = session.req_header();
-        let snapshot = &context.snapshot;
-        let scope = Scope {
-            generation: snapshot.generation,
-            route: route.name().to_owned(),
-            is_tls: context.peer.tls.is_some(),
-        };
-        let Some(key) = Key::of(request, scope, audience) else { return Ok(false) };
-        let timeout = Timeouts::of(snapshot.limits(), request).response;
-        match self.coalescer.lookup(key, sharing, timeout, &self.metrics).await {
-            Some(Lookup::Fill(fill)) => {
-                context.fill = Some(fill);
-                Ok(false)
-            }
-            Some(Lookup::Bypass) => Ok(false),
-            Some(Lookup::Hit(answer)) => {
-                responses::shared(session, &answer).await?;
-                Ok(true)
-            }
-            None => Err(error::shared_timeout()),
         }
     }
 
@@ -188,6 +165,7 @@ impl ProxyHttp for Guard {
             choice: None,
             failed: Vec::new(),
             fill: None,
+            slot: None,
         }
     }
 
@@ -197,11 +175,14 @@ impl ProxyHttp for Guard {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // RFC 9112 section 9.6: a client that has sent its request may close its side.
         session.as_downstream_mut().set_abort_on_close(false);
+        let has_body = !session.as_mut().is_body_empty();
         let access = AccessRequest {
             request: session.req_header(),
+            has_body,
             snapshot: &context.snapshot,
             peer: &context.peer,
             verifier: &self.verifier,
+            known_networks: &self.known_networks,
         };
         match access.authorize().await {
             Err(refusal) => {
@@ -213,13 +194,13 @@ impl ProxyHttp for Guard {
                 responses::text(session, &context.snapshot, 200, responses::JSON, body).await?;
                 Ok(true)
             }
-            Ok(Destination::Route(permit, route, _)) if route.replicas.is_own() => {
+            Ok(Destination::Route(permit, route, ..)) if route.replicas.is_own() => {
                 self.answer_itself(session, context, permit).await?;
                 Ok(true)
             }
-            Ok(Destination::Route(permit, route, audience)) => {
+            Ok(Destination::Route(permit, route, audience, requester)) => {
                 context.authorized = Some((permit, route));
-                self.share(session, context, &audience).await
+                self.share_or_admit(session, context, &audience, &requester).await
             }
         }
     }
@@ -313,6 +294,9 @@ impl ProxyHttp for Guard {
     ) -> Result<Option<Duration>> {
         if let Some(fill) = &mut context.fill {
             fill.body(body.as_ref(), end_of_stream);
+        }
+        if end_of_stream {
+            context.slot = None;
         }
         Ok(None)
     }

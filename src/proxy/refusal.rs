@@ -25,6 +25,9 @@ pub enum Refusal {
     AmbiguousPath,
     /// The caller may use a route, but no route lets this request through.
     Route(routing::Refusal),
+    /// The exporter of the route has as many requests in flight as it may have, or the caller its share
+    /// of them (`max_in_flight`).
+    TooManyInFlight,
 }
 
 /// The part of an HTTP/2 request that is malformed.
@@ -60,6 +63,7 @@ impl Refusal {
             Refusal::BadHost | Refusal::Malformed(_) | Refusal::AmbiguousPath => 400,
             Refusal::Route(routing::Refusal::Path) => 404,
             Refusal::Route(routing::Refusal::Method(_)) => 405,
+            Refusal::TooManyInFlight => 503,
         }
     }
 
@@ -77,6 +81,7 @@ impl Refusal {
             Refusal::Route(routing::Refusal::Path) => "no such path",
             Refusal::Route(routing::Refusal::Method(_)) => "method not allowed",
             Refusal::Route(routing::Refusal::Target) => "target not allowed",
+            Refusal::TooManyInFlight => "too many requests in flight",
         }
     }
 
@@ -117,6 +122,7 @@ impl Refusal {
                 "Misdirected Request: open a new connection, with a client certificate"
             }
             Refusal::Auth(auth::Refusal::NotPermitted) => "Forbidden",
+            Refusal::TooManyInFlight => "Service Unavailable: too many requests in flight",
             Refusal::Auth(_) => "Unauthorized",
         }
     }
@@ -142,7 +148,7 @@ impl Refusal {
             Refusal::RateLimited(wait) | Refusal::Auth(auth::Refusal::TooManyFailures(wait)) => {
                 Some(wait.as_secs().saturating_add(1))
             }
-            Refusal::Auth(auth::Refusal::Busy) => Some(1),
+            Refusal::Auth(auth::Refusal::Busy) | Refusal::TooManyInFlight => Some(1),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use tokio::sync::watch;
 
 use crate::admin::AdminApp;
+use crate::auth::KnownNetworks;
 use crate::child::{ChildCommand, Supervisor};
 use crate::config::Upstream;
 use crate::connection::accept::Connections;
@@ -84,7 +85,8 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
     let metrics = Arc::new(Metrics::default());
     plan.snapshot.record(&plan.initial.listeners, &metrics);
     let current = Arc::new(Current::from_pointee(plan.snapshot));
-    let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
+    let known_networks = Arc::new(KnownNetworks::default());
+    let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics), Arc::clone(&known_networks));
     // The engine is built before the other threads start, since that changes the environment.
     let engine = proxy::engine(guard);
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
@@ -112,6 +114,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         Arc::clone(&current),
         Arc::clone(&metrics),
         Arc::clone(&handshakes),
+        known_networks,
         stopping,
     );
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };

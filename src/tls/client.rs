@@ -226,6 +226,11 @@ impl ClientNames {
         Self { alternatives: subject_alt_names(leaf), common: common.filter_map(text).collect() }
     }
 
+    /// Returns the first subject alternative name, or else the first common name.
+    pub fn first(&self) -> Option<&str> {
+        self.alternatives.first().or_else(|| self.common.first()).map(String::as_str)
+    }
+
     /// Returns whether the certificate has the name, exactly: as a DNS, e-mail, IP or URI name, or
     /// after `cn:` as a common name.
     pub fn has(&self, wanted: &str) -> bool {

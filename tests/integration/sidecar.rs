@@ -79,7 +79,7 @@ proxy:
 ";
     dir.start(guard.port(), job).wait_up();
     let other = TlsClient::new().identity(&named("other.example"));
-    assert_eq!(other.connect(guard.port()).get("/metrics").status, 403);
+    assert_eq!(other.connect(guard.port()).get("/metrics").status, 401);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn access_rules_decide_as_on_a_route() {
         ("  - tokens: [prometheus]\n", [401, 403, 200, 401]),
         ("  - users: [scraper]\n  - tokens: [prometheus]\n", [401, 200, 200, 401]),
         ("  - networks: [127.0.0.1]\n", [200, 200, 200, 401]),
-        ("  - networks: [192.0.2.0/24]\n", [403, 403, 403, 401]),
+        ("  - networks: [192.0.2.0/24]\n", [401, 403, 403, 401]),
     ] {
         let guard = guard(rules);
         for (head, expected) in heads.iter().zip(expected) {

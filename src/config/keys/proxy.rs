@@ -67,7 +67,9 @@ section! {
 // 200 MB when idle with TLS; Prometheus keeps one for each target. A whole site may stand behind one
 // address, which can take a quarter of them. 1024 streams are 40 MB of answers that are not taken; a
 // Prometheus with five thousand targets behind one gateway asks for a few hundred at a time. Nobody
-// mistypes a thousand times; a guesser has the thousand likeliest passwords a day.
+// mistypes a thousand times; a guesser has the thousand likeliest passwords a day. 30 requests in flight
+// are fewer than the 40 that node_exporter answers at a time, so that ten are left for whoever asks it
+// directly; two Prometheus servers have one each, unless the exporter is slower than their interval.
 section! {
     LIMITS = "proxy.limits", Guard, "A connection that exceeds a timeout is closed; a request that \
         does is answered 408 or 504 where that is possible.";
@@ -101,6 +103,11 @@ section! {
         Integer::new(1..=1_000_000, 1000, ""),
         "Different wrong passwords from one address within a day before it has to wait: 1 s, doubling \
          to 1 min");
+    MAX_IN_FLIGHT: Integer<usize> = Key::new("max_in_flight",
+        Integer::new(1..=1_000_000, 30, ""),
+        "Requests of a route that its exporter answers at a time. Of these one user, token, certificate \
+         name or else address gets at most two thirds, and less while others have some. Others wait \
+         for at most 2 s or half of the scrape's timeout, and are answered 503 after that");
 }
 
 section! {

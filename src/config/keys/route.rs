@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::declaration::{Key, section};
-use super::number_types::{Boolean, GoDuration};
+use super::number_types::{Boolean, GoDuration, Integer};
 use super::section_types::{Nested, NestedList};
 use super::text_types::{ChoiceList, Text, TextList, TextMapping};
 
@@ -58,8 +58,8 @@ section! {
     PUBLIC_PATHS: TextList = Key::new("public_paths",
         TextList::of(Text::matching("path", PUBLIC_PATH)),
         "The paths that are answered without credentials, for example `/-/healthy`, as the exporter \
-         sees them, exactly and without a query. A client certificate that is demanded of everybody \
-         else is not demanded here");
+         sees them, exactly and without a query, to GET and HEAD without a body. A client certificate \
+         that is demanded of everybody else is not demanded here");
     COALESCE: Boolean = Key::new("coalesce", Boolean::new(false),
         "Whether identical requests that come at a time share one answer")
         .without("whether `cache_for` is more than 0");
@@ -71,7 +71,8 @@ section! {
         TextMapping::new("label name", OWN_LABEL, Text::new("text")).with_null(),
         "The labels that service discovery (`/-/targets`) has for the route");
     ALLOWED_TARGETS: TextList = Key::new("allowed_targets", TextList::of(Text::new("text")),
-        "The values that the query parameter `target` may have, for blackbox_exporter and the like")
+        "The values that the query parameter `target` may have, for blackbox_exporter and the like. \
+         Requests with a body, which may hold another target, are refused")
         .without("any")
         .protecting("[]");
 }
@@ -79,8 +80,8 @@ section! {
 section! {
     ROUTES = "proxy.routes", Guard, "A route: from a path, a host or both to one exporter, or to \
         replicas of it.",
-        shares [HOSTS, ROUTE_LISTENERS, UPSTREAM_TLS, ACCESS, METHODS, PATHS, PUBLIC_PATHS, COALESCE,
-            CACHE_FOR, SAME_FOR_ALL, LABELS, ALLOWED_TARGETS];
+        shares [HOSTS, ROUTE_LISTENERS, UPSTREAM_TLS, ROUTE_MAX_IN_FLIGHT, ACCESS, METHODS, PATHS,
+            PUBLIC_PATHS, COALESCE, CACHE_FOR, SAME_FOR_ALL, LABELS, ALLOWED_TARGETS];
     ROUTE_NAME_KEY: Text = Key::new("name", Text::matching("name", ROUTE_NAME),
         "The name in logs, answers and service discovery: letters, digits, dots, dashes and \
          underscores, at most 255")
@@ -110,13 +111,18 @@ section! {
         .protecting("[]");
     UPSTREAM_TLS: Nested = Key::new("upstream_tls", Nested(&UPSTREAM_TLS_KEYS),
         "The TLS towards upstreams with `https://`, which need it");
+    ROUTE_MAX_IN_FLIGHT: Integer<usize> = Key::new("max_in_flight",
+        Integer::new(1..=1_000_000, 30, ""),
+        "Requests that the exporter answers at a time, in the place of `proxy.limits.max_in_flight`: \
+         more for exporters such as blackbox_exporter, which one Prometheus asks for many targets")
+        .without("as in `proxy.limits`");
 }
 
 section! {
     FILE_SD = "proxy.file_sd_configs", Guard, "Files of Prometheus's `file_sd_configs`, and what holds \
         for the routes of their targets.",
-        shares [HOSTS, ROUTE_LISTENERS, UPSTREAM_TLS, ACCESS, METHODS, PUBLIC_PATHS, COALESCE,
-            CACHE_FOR, SAME_FOR_ALL, LABELS, ALLOWED_TARGETS];
+        shares [HOSTS, ROUTE_LISTENERS, UPSTREAM_TLS, ROUTE_MAX_IN_FLIGHT, ACCESS, METHODS,
+            PUBLIC_PATHS, COALESCE, CACHE_FOR, SAME_FOR_ALL, LABELS, ALLOWED_TARGETS];
     FILES: TextList = Key::new("files", TextList::of(Text::new("path")),
         "The files, which end in `.json`, `.yml` or `.yaml`. A name may be a pattern such as `*.yml`; \
          a directory may not")

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::entry::{EntryKind, RouteEntry};
+use crate::config::files::Secret;
 use crate::config::keys::route::{
     ACCESS, ANY_CLIENT, ANY_USER, CLIENT_NAMES, NETWORKS, RULE_TOKENS, RULES, USERS,
 };
@@ -58,6 +59,8 @@ pub struct References<'a> {
     pub tokens: HashSet<&'a str>,
     /// The treatment of client certificates by each listener.
     pub client_auth: &'a PerListener<ClientAuth>,
+    /// The CAs of each listener that verifies client certificates; within, `None`: the system's.
+    pub client_cas: &'a PerListener<Option<Option<Secret>>>,
 }
 
 /// The references of a route, which is reached through some listeners.
@@ -67,6 +70,8 @@ struct RouteReferences<'a> {
     verifies_clients: bool,
     /// True if every listener demands such a certificate.
     demands_clients: bool,
+    /// True if all listeners that verify certificates do so by the same CAs.
+    has_one_ca: bool,
 }
 
 impl<'a> References<'a> {
@@ -76,10 +81,15 @@ impl<'a> References<'a> {
             [] => self.client_auth.iter().copied().collect(),
             some => some.iter().map(|listener| *self.client_auth.of(listener)).collect(),
         };
+        let client_cas: Vec<&Option<Secret>> = match listeners {
+            [] => self.client_cas.iter().flatten().collect(),
+            some => some.iter().filter_map(|one| self.client_cas.of(one).as_ref()).collect(),
+        };
         RouteReferences {
             all: self,
             verifies_clients: client_auth.iter().any(|auth| auth.verifies()),
             demands_clients: client_auth.iter().all(|auth| *auth == ClientAuth::RequireAndVerify),
+            has_one_ca: client_cas.windows(2).all(|two| two[0] == two[1]),
         }
     }
 }
@@ -180,6 +190,14 @@ impl Rule {
             section.value().named(&section.name_of(&CLIENT_NAMES)).error(
                 "client certificates are not verified; set client_auth_type to \
                  VerifyClientCertIfGiven or RequireAndVerifyClientCert",
+            );
+        }
+        // The CA of any listener could sign the names that are meant for another one's.
+        if self.declared.client_names && !references.has_one_ca {
+            section.value().named(&section.name_of(&CLIENT_NAMES)).error(
+                "the listeners of the route verify certificates by different CAs, each of which can \
+                 sign these names; limit the route to listeners with one CA (`listeners` of an item of \
+                 proxy.routes), or give all the same client_ca_file",
             );
         }
     }

@@ -8,7 +8,8 @@ use super::path::is_plain;
 use super::upstream_tls::UpstreamTls;
 use crate::config::addresses::Upstream;
 use crate::config::keys::route::{
-    CACHE_FOR, COALESCE, HOSTS, METHODS, PUBLIC_PATHS, ROUTE_LISTENERS, SAME_FOR_ALL,
+    CACHE_FOR, COALESCE, HOSTS, METHODS, PUBLIC_PATHS, ROUTE_LISTENERS, ROUTE_MAX_IN_FLIGHT,
+    SAME_FOR_ALL,
 };
 use crate::config::keys::{Section, TextValue};
 
@@ -32,6 +33,8 @@ pub struct RoutePolicy {
     pub access: AccessRules,
     /// The sharing of answers; `None`: each request is forwarded.
     pub sharing: Option<Sharing>,
+    /// The requests that the exporter answers at a time; `None`: as many as `proxy.limits` says.
+    pub max_in_flight: Option<usize>,
 }
 
 /// The requests that share an answer.
@@ -54,6 +57,7 @@ impl Default for RoutePolicy {
             public_paths: Vec::new(),
             access: AccessRules::Toolkit,
             sharing: None,
+            max_in_flight: None,
         }
     }
 }
@@ -65,7 +69,7 @@ impl RoutePolicy {
         upstreams: &[Upstream],
         references: &References<'_>,
     ) -> Self {
-        // Directly under `proxy` none of these three may stand.
+        // Directly under `proxy` none of these four may stand.
         let own = (entry.kind != EntryKind::Default).then_some(entry.section);
         let listeners = own.and_then(|section| section.get(&ROUTE_LISTENERS)).unwrap_or_default();
         let listeners: Vec<String> =
@@ -78,6 +82,7 @@ impl RoutePolicy {
             access: AccessRules::read(entry, &listeners, references),
             listeners,
             sharing: sharing(entry.section),
+            max_in_flight: own.and_then(|section| section.get(&ROUTE_MAX_IN_FLIGHT)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::keys::proxy::{
     BODY_TIMEOUT, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, IDLE_TIMEOUT, LIMITS_KEY,
     MAX_AUTH_FAILURES, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_HEADER_BYTES,
-    MAX_STREAMS_PER_ADDRESS, RESPONSE_TIMEOUT, WRITE_TIMEOUT,
+    MAX_IN_FLIGHT, MAX_STREAMS_PER_ADDRESS, RESPONSE_TIMEOUT, WRITE_TIMEOUT,
 };
 use crate::config::keys::{GoDuration, Integer, Key, Section};
 
@@ -37,6 +37,8 @@ pub struct Limits {
     pub max_streams_per_address: usize,
     /// The different wrong passwords from one address before it has to wait.
     pub max_auth_failures: u32,
+    /// The requests of a route that its exporter answers at a time, unless the route has its own limit.
+    pub max_in_flight: usize,
     /// The keys that the file has.
     pub declared: Vec<&'static str>,
 }
@@ -65,6 +67,7 @@ impl Limits {
             max_connections_per_address: count(section, &MAX_CONNECTIONS_PER_ADDRESS),
             max_streams_per_address: count(section, &MAX_STREAMS_PER_ADDRESS),
             max_auth_failures: count(section, &MAX_AUTH_FAILURES),
+            max_in_flight: count(section, &MAX_IN_FLIGHT),
             declared: section.map(Section::declared).unwrap_or_default(),
         }
     }

@@ -2,7 +2,7 @@
 //! [`crate::tls::material`].
 
 use super::material::{PemMaterial, SniCertificate};
-use crate::config::files::is_pem;
+use crate::config::files::{Secret, is_pem};
 use crate::config::keys::toolkit::{
     CERT, CERT_FILE, CIPHER_SUITES_KEY, CLIENT_ALLOWED_SANS, CLIENT_AUTH_TYPE, CLIENT_CA,
     CLIENT_CA_FILE, CLIENT_CRL, CLIENT_CRL_FILE, CURVE_PREFERENCES, KEY, KEY_FILE, MAX_VERSION,
@@ -90,6 +90,17 @@ impl TlsSection {
             Self::On(tls) => tls.client_auth,
             Self::Off => ClientAuth::None,
             Self::Broken => ClientAuth::RequireAndVerify,
+        }
+    }
+
+    /// Returns the CAs that client certificates are verified by, where they are; within, `None` stands
+    /// for the system's.
+    pub fn client_ca(&self) -> Option<Option<Secret>> {
+        match self {
+            Self::On(tls) if tls.client_auth.verifies() => {
+                Some(tls.client_ca.as_ref().map(|ca| ca.pem.clone()))
+            }
+            _ => None,
         }
     }
 

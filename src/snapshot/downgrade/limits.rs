@@ -1,5 +1,6 @@
 //! Finds the limits that a reload would loosen because their keys are gone.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -20,6 +21,7 @@ pub fn find(old: &Config, new: &Config) -> Vec<String> {
              {HALF_WRITTEN} the default"
         )
     }));
+    found.extend(loosened_routes(old, new));
     let is_declared = new.proxy.declared.contains(&"proxy_protocol");
     if !is_declared || !new.proxy.proxy_protocol.is_empty() {
         let rules = |config: &Config| -> Vec<String> {
@@ -61,6 +63,7 @@ fn loosened<'a>(old: &'a Config, new: &'a Config) -> impl Iterator<Item = &'stat
         ),
         ("max_streams_per_address", was.max_streams_per_address, is.max_streams_per_address),
         ("max_auth_failures", failures(was.max_auth_failures), failures(is.max_auth_failures)),
+        ("max_in_flight", was.max_in_flight, is.max_in_flight),
     ];
     let times = times.into_iter().map(|(key, was, is): (_, Duration, _)| (key, is > was));
     let counts = counts.into_iter().map(|(key, was, is)| (key, is > was));
@@ -69,4 +72,28 @@ fn loosened<'a>(old: &'a Config, new: &'a Config) -> impl Iterator<Item = &'stat
         .chain(counts)
         .filter(move |(key, is_looser)| *is_looser && is_gone(key))
         .map(|(key, _)| key)
+}
+
+/// Describes the routes whose own `max_in_flight` is gone, where that of `proxy.limits` is looser.
+fn loosened_routes(old: &Config, new: &Config) -> Vec<String> {
+    let common = new.proxy.limits.max_in_flight;
+    let was: HashMap<&str, usize> = old
+        .proxy
+        .routes
+        .iter()
+        .filter_map(|route| Some((route.name.as_str(), route.policy.max_in_flight?)))
+        .filter(|(_, was)| *was < common)
+        .collect();
+    let is_gone = |name: &str, own: Option<usize>| own.is_none() && was.contains_key(name);
+    let routes = new.proxy.routes.iter();
+    let loosened = routes.filter(|route| is_gone(&route.name, route.policy.max_in_flight));
+    loosened
+        .map(|route| {
+            format!(
+                "proxy.routes.{}.max_in_flight: without it that of proxy.limits would hold, which is \
+                 looser: {HALF_WRITTEN} `max_in_flight: {common}`",
+                route.name
+            )
+        })
+        .collect()
 }

@@ -179,6 +179,7 @@ fn strict_limits() -> Yaml {
     let limits = Map(vec![
         ("max_connections", Text("100")),
         ("max_auth_failures", Text("5")),
+        ("max_in_flight", Text("4")),
         ("header_timeout", Text("1s")),
         // Looser than the default.
         ("idle_timeout", Text("1h")),
@@ -331,7 +332,7 @@ fn admitted_methods(
     let is_forwarded = |(method, query): &(Method, &str)| {
         // No query on the default route, where a path with a query is never public.
         let query = route.listed_name().map(|_| *query);
-        let target = RequestTarget { method, path, query, raw: path.as_bytes() };
+        let target = RequestTarget { method, path, query, raw: path.as_bytes(), has_body: false };
         let permit = match route.public(&target) {
             Some(declared) => Some(auth::public(declared)),
             None if is_admitted => route.policy.authorize(caller).ok(),
@@ -357,7 +358,7 @@ fn requirements(config: &Config, listener: &str) -> [usize; 5] {
 }
 
 /// Returns the limits as numbers, of which the greater is the stricter.
-fn limits(config: &Config) -> [usize; 6] {
+fn limits(config: &Config) -> [usize; 7] {
     let limits = &config.proxy.limits;
     let milliseconds = |time: std::time::Duration| usize::try_from(time.as_millis()).unwrap();
     let is_behind_balancer = |listener| {
@@ -368,6 +369,7 @@ fn limits(config: &Config) -> [usize; 6] {
         usize::from(config.rate_limit.is_some()),
         usize::MAX - limits.max_connections,
         usize::MAX - usize::try_from(limits.max_auth_failures).unwrap(),
+        usize::MAX - limits.max_in_flight,
         usize::MAX - milliseconds(limits.header_timeout),
         is_behind_balancer(":1"),
         is_behind_balancer(":2"),
@@ -444,6 +446,23 @@ fn limits_are_loosened_in_words() {
     assert_eq!(find(&old, &new), Vec::<String>::new());
     let nothing = parse("");
     assert_eq!(find(&old, &nothing).len(), 3, "{:?}", find(&old, &nothing));
+}
+
+#[test]
+fn the_limit_of_a_route_is_loosened_in_words() {
+    let file = |more: &str| {
+        let rule = "access: [{networks: [10.0.0.0/8]}]";
+        let text =
+            format!("proxy:\n  routes: [{{path: /a, upstreams: ['unix:/x'], {rule}{more}}}]\n");
+        parse(&text).expect("a file")
+    };
+    let found = find(&file(", max_in_flight: 5"), &file(""));
+    assert!(found.iter().any(|message| message.contains("write `max_in_flight: 30`")), "{found:?}");
+    assert_eq!(found.len(), 1);
+    for (old, new) in [(", max_in_flight: 5", ", max_in_flight: 30"), (", max_in_flight: 200", "")]
+    {
+        assert_eq!(find(&file(old), &file(new)), Vec::<String>::new());
+    }
 }
 
 #[test]

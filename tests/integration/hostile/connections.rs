@@ -82,6 +82,8 @@ fn the_limit_of_connections_follows_the_limit_of_descriptors() {
         .telemetry()
         .start();
     let clients: Vec<Client> = (0..100).map(|_| guard.connect()).collect();
+    // There is no such metric before the first one.
+    guard.wait_message("Connection refused");
     eventually("most are refused", || guard.metric(TOTAL) >= 84.0);
     drop(clients);
     eventually("it recovers", || guard.connect().try_head_of("/metrics") == Some(200));
@@ -134,4 +136,62 @@ fn running_out_of_descriptors_recovers_by_itself() {
     assert_eq!(open[0].get("/metrics").status, 200, "existing ones are unharmed");
     open.truncate(5);
     assert_eq!(waiting.response().status, 200);
+}
+
+/// The addresses of two scrapers, and of a stranger who has none of their credentials.
+const SCRAPER_ADDRESS: [u8; 4] = [127, 0, 0, 2];
+const STRANGER_ADDRESS: [u8; 4] = [127, 0, 0, 3];
+
+/// Asks from the scraper's address, with its credentials.
+fn scrape(guard: &Guard) -> Client {
+    let mut client = Client::plain_from(SCRAPER_ADDRESS, guard.port());
+    assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+    client
+}
+
+/// Opens connections from an address until one is refused.
+fn fill(guard: &Guard, address: [u8; 4]) -> Vec<Client> {
+    std::iter::from_fn(|| {
+        let mut client = Client::plain_from(address, guard.port());
+        client.try_head_of("/metrics").map(|status| {
+            assert_eq!(status, 401);
+            client
+        })
+    })
+    .collect()
+}
+
+#[test]
+fn strangers_leave_connections_for_who_has_authenticated() {
+    let config = scraper() + &limits("max_connections: 20");
+    let guard = GuardBuilder::new().config(config).telemetry().start();
+    drop(scrape(&guard));
+    eventually("it is closed", || guard.metric("exporter_guard_open_connections") <= 1.0);
+    let strangers = fill(&guard, STRANGER_ADDRESS);
+    assert_eq!(strangers.len(), 12, "8 are reserved");
+    assert!(guard.metric(TOTAL) >= 1.0);
+    let mut scrapers = [scrape(&guard), scrape(&guard)];
+    assert!(fill(&guard, STRANGER_ADDRESS).is_empty());
+    for client in &mut scrapers {
+        assert_eq!(client.get_as(SCRAPER, "/metrics").status, 200);
+    }
+}
+
+/// Without a login there is nobody to reserve for, and each connection is there for everybody.
+#[test]
+fn nothing_is_reserved_before_somebody_has_authenticated() {
+    let config = scraper() + &limits("max_connections: 20");
+    let guard = GuardBuilder::new().config(config).start();
+    assert_eq!(fill(&guard, STRANGER_ADDRESS).len(), 20);
+}
+
+#[test]
+fn a_network_that_has_authenticated_has_one_connection_more() {
+    let config = scraper() + &limits("max_connections_per_address: 3");
+    let guard = GuardBuilder::new().config(config).telemetry().start();
+    assert_eq!(fill(&guard, STRANGER_ADDRESS).len(), 3);
+    let scraper = scrape(&guard);
+    assert_eq!(fill(&guard, SCRAPER_ADDRESS).len(), 3);
+    drop(scraper);
+    eventually("one more", || !fill(&guard, SCRAPER_ADDRESS).is_empty());
 }

@@ -4,6 +4,7 @@
 mod canonical;
 mod churn;
 mod connections;
+mod fairness;
 mod frames;
 mod guessing;
 mod handshakes;
