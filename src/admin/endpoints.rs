@@ -9,8 +9,7 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use crate::connection;
-use crate::observe::metrics;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Format, Metrics};
 use crate::snapshot::Current;
 use crate::snapshot::reload::ReloadHandle;
 use crate::upstream::Readiness;
@@ -38,7 +37,9 @@ impl ServeHttp for AdminApp {
         let is_read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {
             "/metrics" if is_read => {
-                answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
+                let accept = session.req_header().headers.get_all(header::ACCEPT).iter();
+                let format = Format::negotiate(accept.filter_map(|value| value.to_str().ok()));
+                answer(StatusCode::OK, format.content_type(), self.metrics.render(format))
             }
             "/-/healthy" if is_read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
             "/-/ready" if is_read => self.ready(),

@@ -134,6 +134,11 @@ impl Visit for Fields {
         self.push(field, FieldValue::Bare(value.to_string()));
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // What is not finite has no form in JSON; no line holds such a value.
+        self.push(field, FieldValue::Bare(format!("{value:.6}")));
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.push(field, FieldValue::Bare(value.to_string()));
     }

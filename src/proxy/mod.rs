@@ -3,12 +3,14 @@
 //! A request passes these steps: rate limit → route → public path or credentials → [`Permit`] →
 //! upstream. This is the only module that implements pingora's proxy trait.
 
+mod answers;
 mod authorize;
 pub mod claims;
 mod coalesce;
 mod engine;
 mod error;
 pub mod headers;
+mod observed;
 mod refusal;
 mod responses;
 
@@ -24,8 +26,9 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::auth::{Permit, Verifier};
 use crate::connection::Peer;
+use crate::observe::LogThrottle;
+use crate::observe::access_log::{AccessLog, AccessLogMode};
 use crate::observe::metrics::Metrics;
-use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
 use crate::upstream::{Choice, Endpoint, Timeouts};
@@ -33,7 +36,8 @@ use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
 use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
 pub use engine::{Engine, engine};
-use refusal::Refusal;
+use error::ProxyError;
+use observed::Observed;
 
 /// The application that pingora runs.
 pub struct Guard {
@@ -43,6 +47,7 @@ pub struct Guard {
     metrics: Arc<Metrics>,
     refusals_logged: LogThrottle,
     failures_logged: LogThrottle,
+    access_log: AccessLog,
 }
 
 /// One request, and the snapshot that it is judged by from beginning to end.
@@ -57,6 +62,8 @@ pub struct Context {
     failed: Vec<Choice>,
     /// The answer to be shared; set when other requests wait for it, or may.
     fill: Option<Box<CacheFill>>,
+    /// What metrics and the access log are told.
+    observed: Observed,
 }
 
 impl Context {
@@ -78,14 +85,15 @@ impl Context {
 impl Guard {
     /// Builds the application, which serves each request by the configuration in force when it
     /// begins.
-    pub fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(current: Arc<Current>, metrics: Arc<Metrics>, access_log: AccessLogMode) -> Self {
         Self {
             current,
-            verifier: Verifier::default(),
+            verifier: Verifier::new(metrics.callers.verifier().clone()),
             coalescer: Arc::default(),
             metrics,
             refusals_logged: LogThrottle::default(),
             failures_logged: LogThrottle::default(),
+            access_log: AccessLog::new(access_log),
         }
     }
 
@@ -124,51 +132,6 @@ impl Guard {
             None => Err(error::shared_timeout()),
         }
     }
-
-    async fn refuse(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        refusal: Refusal,
-    ) -> Result<()> {
-        self.metrics.request_refused(refusal.reason());
-        if let Some(suppressed) = self.refusals_logged.admit(refusal.reason()) {
-            tracing::warn!(
-                status = refusal.status(),
-                reason = refusal.reason(),
-                remote = %context.peer,
-                suppressed,
-                "Request refused"
-            );
-        }
-        if let Some(delay) = refusal.delay() {
-            tokio::time::sleep(delay).await;
-        }
-        if refusal.closes_connection() {
-            session.set_keepalive(None);
-        }
-        responses::refusal(session, &context.snapshot, &refusal).await?;
-        if refusal.closes_connection() {
-            context.peer.close_connection();
-        }
-        Ok(())
-    }
-
-    /// Serves the guard's own metrics, at `/metrics` alone, to a caller with a permit for them.
-    async fn answer_itself(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        permit: Permit,
-    ) -> Result<()> {
-        drop(permit);
-        if session.req_header().uri.path() == "/metrics" {
-            let body = self.metrics.render();
-            responses::text(session, &context.snapshot, 200, metrics::CONTENT_TYPE, body).await
-        } else {
-            responses::plain(session, &context.snapshot, 404, "Not Found").await
-        }
-    }
 }
 
 #[async_trait]
@@ -185,6 +148,7 @@ impl ProxyHttp for Guard {
             choice: None,
             failed: Vec::new(),
             fill: None,
+            observed: Observed::new(self.metrics.requests.begin()),
         }
     }
 
@@ -200,7 +164,9 @@ impl ProxyHttp for Guard {
             peer: &context.peer,
             verifier: &self.verifier,
         };
-        match access.authorize().await {
+        let decision = access.authorize(&mut context.observed).await;
+        self.note_access(context, decision.as_ref().err());
+        match decision {
             Err(refusal) => {
                 self.refuse(session, context, refusal).await?;
                 Ok(true)
@@ -211,7 +177,7 @@ impl ProxyHttp for Guard {
                 Ok(true)
             }
             Ok(Destination::Route(permit, route, _)) if route.replicas.is_own() => {
-                self.answer_itself(session, context, permit).await?;
+                self.answer_itself(session, context, (permit, &route)).await?;
                 Ok(true)
             }
             Ok(Destination::Route(permit, route, audience)) => {
@@ -229,6 +195,7 @@ impl ProxyHttp for Guard {
         let Some((permit, route)) = &context.authorized else {
             return Err(error::without_permit());
         };
+        context.observed.upstream_began();
         let timeouts = Timeouts::of(context.snapshot.limits(), session.req_header());
         let replicas = &route.replicas;
         loop {
@@ -294,6 +261,10 @@ impl ProxyHttp for Guard {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        context.observed.upstream_ended();
+        if let Some(endpoint) = context.endpoint() {
+            endpoint.health().reached();
+        }
         headers::answer(response, session.req_header().version, &context.snapshot)?;
         if let Some(fill) = &mut context.fill {
             fill.response(response);
@@ -308,6 +279,9 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        if end_of_stream {
+            context.observed.upstream_ended();
+        }
         if let Some(fill) = &mut context.fill {
             fill.body(body.as_ref(), end_of_stream);
         }
@@ -324,6 +298,11 @@ impl ProxyHttp for Guard {
         if let (Some(choice), Some((_, route))) = (context.choice, &context.authorized) {
             let replicas = &route.replicas;
             error.set_retry(replicas.has_other(choice, &context.failed));
+            if let (Some(cause), Some(endpoint)) =
+                (ProxyError::of(&error).upstream_cause(), replicas.endpoint(choice))
+            {
+                endpoint.health().failed(cause);
+            }
             replicas.failed(choice);
             context.failed.push(choice);
         }
@@ -336,11 +315,13 @@ impl ProxyHttp for Guard {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let proxy_error = error::ProxyError::of(error);
+        let proxy_error = ProxyError::of(error);
         if let Some(cause) = proxy_error.upstream_cause() {
             self.metrics.upstream_failed(cause);
+            context.observed.upstream_ended();
             let endpoint = context.endpoint();
             if let Some(endpoint) = endpoint {
+                endpoint.health().failed(cause);
                 endpoint.forget_addresses();
             }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
@@ -365,15 +346,7 @@ impl ProxyHttp for Guard {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
-        let status = session.response_written().map_or(0, |response| response.status.as_u16());
-        self.metrics.request_answered(status);
-        tracing::debug!(
-            method = %session.req_header().method,
-            path = session.req_header().uri.path(),
-            status,
-            remote = %context.peer,
-            "Request answered"
-        );
+        self.note_end(session, context);
     }
 
     /// Suppresses pingora's own log lines, which can hold whole request heads, credentials

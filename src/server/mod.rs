@@ -17,6 +17,7 @@ use crate::config::Upstream;
 use crate::connection::accept::Connections;
 use crate::connection::{Bound, SocketFile};
 use crate::handover::{Handover, Offer};
+use crate::observe::access_log::AccessLogMode;
 use crate::observe::{self, Metrics};
 use crate::os::sandbox::{Connect, SandboxPolicy};
 use crate::os::signals::Signals;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub grace_period: Duration,
     /// Runs the threads in the sandbox.
     pub sandbox: bool,
+    /// `--log.access`.
+    pub access_log: AccessLogMode,
     /// The initial configuration.
     pub snapshot: Snapshot,
     /// The files of the initial configuration.
@@ -82,10 +85,9 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         tracing::warn!(err = %error, "Failed to raise the limit of open files");
     }
     let metrics = Arc::new(Metrics::default());
-    let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
-    metrics.config_loaded(plan.snapshot.generation, expiry);
+    metrics.config_loaded(plan.snapshot.inventory());
     let current = Arc::new(Current::from_pointee(plan.snapshot));
-    let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
+    let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics), plan.access_log);
     // The engine is built before the other threads start, since that changes the environment.
     let engine = proxy::engine(guard);
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use openssl::hash::MessageDigest;
 
+use super::inventory::unique_certificates;
 use super::load::Loaded;
 use super::{Snapshot, TlsSnapshot};
 use crate::auth::{RateLimiter, Tokens, Users};
@@ -12,6 +13,9 @@ use crate::config::{ClientAuth, Config, Finding, PerListener, Severity, TlsConfi
 use crate::routing::{RouteContext, Routes};
 use crate::tls::material::ServerMaterial;
 use crate::tls::{Acceptor, AcceptorError, ClientVerifier, Expiry};
+
+/// The bytes of the files' digest that tell one configuration from another.
+const HASH_BYTES: usize = 8;
 
 impl Snapshot {
     /// Builds a snapshot; `upstream` is where the default route leads. The passwords that
@@ -34,6 +38,13 @@ impl Snapshot {
                 message,
             }]
         };
+        let listeners = loaded.materials.iter().flatten().flat_map(ServerMaterial::describe);
+        let upstreams = loaded.upstream_materials.values();
+        let certificates = unique_certificates(
+            listeners.chain(upstreams.flat_map(|material| material.describe())),
+        );
+        let digest = loaded.files.digest();
+        let hash = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
         let config = loaded.config;
         let tls = tls(&config, &loaded.materials).map_err(rejected)?;
         let headers = config
@@ -61,6 +72,8 @@ impl Snapshot {
             tls,
             headers,
             config,
+            certificates,
+            hash,
         })
     }
 }

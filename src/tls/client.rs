@@ -1,6 +1,7 @@
 //! Client certificates: whether a handshake requests, requires or verifies one, and which names are
 //! allowed.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -198,6 +199,12 @@ impl ClientNames {
         let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);
         let text = |name: &X509NameEntryRef| name.data().to_string().ok();
         Self { alternatives: subject_alt_names(leaf), common: common.filter_map(text).collect() }
+    }
+
+    /// Returns the names as the configuration would list them.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let common = self.common.iter().map(|name| format!("{COMMON_NAME_PREFIX}{name}").into());
+        self.alternatives.iter().map(|name| Cow::Borrowed(name.as_str())).chain(common)
     }
 
     /// Returns whether the certificate has the name, exactly: as a DNS, e-mail, IP or URI name, or

@@ -357,9 +357,8 @@ impl Worker {
         }
         let new = Arc::new(Snapshot::build(loaded, &self.upstream, Some(&old))?);
         self.current.store(Arc::clone(&new));
-        self.metrics.config_reloaded();
-        self.metrics
-            .config_loaded(new.generation, new.certificate_expiry().map(|e| e.unix_seconds));
+        self.metrics.config_loaded(new.inventory());
+        self.metrics.config_reloaded(new.generation, change::describe(&old, &new));
         change::log(&old, &new);
         Ok(())
     }
@@ -367,9 +366,10 @@ impl Worker {
     /// Keeps the configuration in force, and logs the reason.
     fn keep_current(&self, findings: Vec<Finding>) -> ReloadError {
         let error = ReloadError::Rejected(findings);
-        self.metrics.config_rejected();
+        let generation = self.current.load().generation;
+        self.metrics.config_rejected(generation, error.to_string());
         tracing::error!(
-            generation = self.current.load().generation,
+            generation,
             err = %error,
             "Reload failed, keeping the last good configuration"
         );

@@ -300,12 +300,17 @@ fn upstreams(
     let mut upstreams = Vec::new();
     for (item, text) in node.strings(&place, problems) {
         match text.parse() {
-            Ok(Upstream::Own) | Err(_) => problems.error(
+            Err(_) => problems.error(
                 item,
-                format!("{place}: expected http://HOST:PORT, https://HOST:PORT or unix:/path"),
+                format!(
+                    "{place}: expected http://HOST:PORT, https://HOST:PORT, unix:/path or self"
+                ),
             ),
             Ok(upstream) => upstreams.push(upstream),
         }
+    }
+    if upstreams.len() > 1 && upstreams.contains(&Upstream::Own) {
+        problems.error(node, format!("{place}: self has no replicas; give it a route of its own"));
     }
     if upstreams.is_empty() {
         problems.error(node, format!("{place}: none; name the exporter's address"));
