@@ -1,5 +1,6 @@
 //! The telemetry address (`--telemetry.listen-address`): metrics, health, reload and status page.
 
 mod endpoints;
+mod status;
 
 pub use endpoints::AdminApp;

@@ -117,6 +117,8 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         Arc::clone(&handshakes),
         stopping,
     );
+    let web = plan.listeners.iter();
+    let web_addresses = web.map(|bound| (bound.name.clone(), bound.address.clone())).collect();
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
     let endpoints = AdminApp {
@@ -124,6 +126,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         current: Arc::clone(&current),
         reload: reload.clone(),
         readiness: Arc::clone(&readiness),
+        listeners: web_addresses,
     };
     let result = runtime.block_on(async {
         let mut signals = Signals::new(plan.command.is_some()).map_err(ServerError::Signals)?;

@@ -22,6 +22,7 @@ mod prometheus;
 mod reload;
 mod sidecar;
 mod signals;
+mod status_page;
 mod support;
 mod systemd;
 mod telemetry;

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::load::{LoadError, Loaded};
 use super::{Current, Snapshot, downgrade, load};
-use crate::config::{ConfigFiles, Finding, Upstream};
+use crate::config::{ConfigFiles, Finding, Severity, Upstream};
 use crate::observe::metrics::Metrics;
 pub use change::rfc3339;
 use watch::Watcher;
@@ -365,9 +365,11 @@ impl Worker {
 
     /// Keeps the configuration in force, and logs the reason.
     fn keep_current(&self, findings: Vec<Finding>) -> ReloadError {
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let reason = errors.map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let error = ReloadError::Rejected(findings);
         let generation = self.current.load().generation;
-        self.metrics.config_rejected(generation, error.to_string());
+        self.metrics.config_rejected(generation, reason);
         tracing::error!(
             generation,
             err = %error,
