@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::LogThrottle;
+use super::log_line::Line;
 use super::metrics::CallerKind;
+use super::{LogThrottle, log, log_queue};
 
 /// The bytes of a path that are logged: longer than any path of an exporter, and short enough that a
 /// client cannot fill the log by a few requests.
@@ -84,28 +85,45 @@ impl AccessLog {
                 None => return,
             },
         };
-        let caller = |wanted| line.caller.filter(|(kind, _)| *kind == wanted).map(|(_, name)| name);
-        let trace = line.traceparent.and_then(trace_ids);
-        let client = line.client.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        tracing::info!(
-            client,
-            listener = line.listener,
-            user = caller(CallerKind::User),
-            token = caller(CallerKind::Token),
-            certificate = caller(CallerKind::Certificate),
-            route = line.route,
-            method = line.method,
-            path = &*shortened(line.path),
-            status = line.status,
-            bytes = line.bytes,
-            duration_seconds = line.duration.as_secs_f64(),
-            upstream_seconds = line.upstream_duration.map(|duration| duration.as_secs_f64()),
-            tls = line.tls,
-            trace_id = trace.map(|(trace, _)| trace),
-            span_id = trace.map(|(_, span)| span),
-            suppressed,
-            "Request"
-        );
+        if let Some(mut text) = log::begin_info(module_path!(), "Request") {
+            line.append_to(&mut text);
+            if suppressed > 0 {
+                text.bare("suppressed", format_args!("{suppressed}"));
+            }
+            log_queue::write(text.end());
+        }
+    }
+}
+
+impl AccessLine<'_> {
+    fn append_to(&self, text: &mut Line) {
+        match self.client {
+            // An address needs no quotes in logfmt, and no escapes in JSON.
+            Some(client) => text.quoted("client", format_args!("{client}")),
+            None => text.text("client", "unix"),
+        }
+        text.text("listener", self.listener);
+        if let Some((kind, name)) = self.caller {
+            text.text(kind.name(), name);
+        }
+        if let Some(route) = self.route {
+            text.text("route", route);
+        }
+        text.text("method", self.method);
+        text.text("path", &shortened(self.path));
+        text.bare("status", format_args!("{}", self.status));
+        text.bare("bytes", format_args!("{}", self.bytes));
+        text.seconds("duration_seconds", self.duration);
+        if let Some(duration) = self.upstream_duration {
+            text.seconds("upstream_seconds", duration);
+        }
+        if let Some(version) = self.tls {
+            text.text("tls", version);
+        }
+        if let Some((trace, span)) = self.traceparent.and_then(trace_ids) {
+            text.text("trace_id", trace);
+            text.text("span_id", span);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod access_log;
 pub mod history;
 mod log;
+mod log_line;
 mod log_queue;
 mod log_throttle;
 pub mod metrics;
