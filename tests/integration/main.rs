@@ -19,6 +19,7 @@ mod metrics;
 mod package;
 mod pingora_seams;
 mod prometheus;
+mod prometheus_rules;
 mod reload;
 mod sidecar;
 mod signals;
