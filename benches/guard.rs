@@ -14,6 +14,7 @@ use exporter_guard::connection::limits::{ConnectionLimits, ConnectionTracker};
 use exporter_guard::connection::serve::{Admitted, serve};
 use exporter_guard::connection::{Bound, Peer, SocketIo};
 use exporter_guard::observe::Metrics;
+use exporter_guard::observe::access_log::AccessLogMode;
 use exporter_guard::proxy::{Guard, engine};
 use exporter_guard::snapshot::load::load;
 use exporter_guard::snapshot::{Current, Snapshot};
@@ -129,7 +130,8 @@ fn request(c: &mut Criterion) {
     let snapshot = Snapshot::build(loaded, &Upstream::Own, None).expect("snapshot");
     let limits = snapshot.limits().clone();
     let current = Arc::new(Current::from_pointee(snapshot));
-    let guard = Guard::new(current, Arc::new(Metrics::default()), Arc::default());
+    let guard =
+        Guard::new(current, Arc::new(Metrics::default()), Arc::default(), AccessLogMode::Off);
     let engine = engine(guard);
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()

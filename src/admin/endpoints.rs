@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use super::lifecycle;
+use super::status::{self, CONTENT_SECURITY_POLICY, Status};
 use crate::connection::{self, Peer};
-use crate::observe::metrics;
-use crate::observe::metrics::Metrics;
+use crate::observe::metrics::{Format, Metrics};
 use crate::snapshot::Current;
 use crate::snapshot::reload::ReloadHandle;
 use crate::upstream::Readiness;
@@ -21,6 +22,8 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const FROM_BROWSER: &str =
     "Forbidden: ask with an address or localhost in Host, and without Origin\n";
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
 /// The application behind the telemetry listener.
 pub struct AdminApp {
@@ -32,6 +35,8 @@ pub struct AdminApp {
     pub reload: ReloadHandle,
     /// The readiness that `/-/ready` reports.
     pub readiness: Arc<Readiness>,
+    /// The names and the addresses of the web listeners, for the status page.
+    pub listeners: Vec<(String, String)>,
 }
 
 #[async_trait]
@@ -43,18 +48,23 @@ impl ServeHttp for AdminApp {
         let is_read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {
             "/metrics" if is_read => {
-                answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
+                let accept = session.req_header().headers.get_all(header::ACCEPT).iter();
+                let format = Format::negotiate(accept.filter_map(|value| value.to_str().ok()));
+                answer(StatusCode::OK, format.content_type(), self.metrics.render(format))
             }
             "/-/healthy" if is_read => self.healthy(),
             "/-/ready" if is_read => self.ready(),
-            "/" if is_read => answer(StatusCode::OK, HTML, self.status_page()),
+            "/" if is_read => self.status_page(),
+            "/api/v1/status" if is_read => answer(StatusCode::OK, JSON, self.status().to_json()),
             "/-/reload" if matches!(method, Method::POST | Method::PUT) => {
                 match lifecycle::may_change_state(session.req_header()) {
                     true => self.reload(&peer).await,
                     false => text(StatusCode::FORBIDDEN, FROM_BROWSER),
                 }
             }
-            "/metrics" | "/-/healthy" | "/-/ready" | "/" => not_allowed("GET, HEAD"),
+            "/metrics" | "/-/healthy" | "/-/ready" | "/" | "/api/v1/status" => {
+                not_allowed("GET, HEAD")
+            }
             // Prometheus accepts both methods for a reload.
             "/-/reload" => not_allowed("POST, PUT"),
             _ => text(StatusCode::NOT_FOUND, "Not Found\n"),
@@ -96,23 +106,15 @@ impl AdminApp {
         }
     }
 
-    fn status_page(&self) -> String {
-        let snapshot = self.current.load();
-        let yes_no = |on: bool| if on { "yes" } else { "no" };
-        format!(
-            "<!DOCTYPE html><html lang=\"en\"><head><title>exporter-guard</title></head><body>\
-             <h1>exporter-guard {version}</h1><table>\
-             <tr><th>Configuration generation</th><td>{generation}</td></tr>\
-             <tr><th>TLS</th><td>{tls}</td></tr><tr><th>HTTP/2</th><td>{http2}</td></tr>\
-             <tr><th>Users</th><td>{users}</td></tr></table>\
-             <p><a href=\"/metrics\">Metrics</a> <a href=\"/-/healthy\">Healthy</a> \
-             <a href=\"/-/ready\">Ready</a></p></body></html>\n",
-            version = env!("CARGO_PKG_VERSION"),
-            generation = snapshot.generation,
-            tls = yes_no(snapshot.has_tls()),
-            http2 = yes_no(snapshot.http2()),
-            users = snapshot.users.len(),
-        )
+    fn status(&self) -> Status {
+        Status::collect(&self.current.load(), &self.metrics, &self.listeners)
+    }
+
+    fn status_page(&self) -> Response<Vec<u8>> {
+        let mut response = answer(StatusCode::OK, HTML, status::render(&self.status()));
+        let policy = HeaderValue::from_str(&CONTENT_SECURITY_POLICY);
+        response.headers_mut().extend(policy.ok().map(|policy| (CSP, policy)));
+        response
     }
 }
 
@@ -133,5 +135,8 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

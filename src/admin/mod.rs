@@ -2,5 +2,6 @@
 
 mod endpoints;
 mod lifecycle;
+mod status;
 
 pub use endpoints::AdminApp;

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::auth::DEFAULT_BCRYPT_COST;
 use crate::child::Restart;
 use crate::config::{ListenAddress, Upstream, duration};
+use crate::observe::access_log::AccessLogMode;
 use crate::observe::{LogFormat, LogLevel};
 use crate::os::exit_codes;
 
@@ -141,6 +142,15 @@ pub struct ProcessArgs {
         default_value = "logfmt"
     )]
     pub log_format: LogFormat,
+
+    /// Requests that get a log line when they have ended: who, what, status, bytes and durations
+    #[arg(
+        long = "log.access",
+        env = "EXPORTER_GUARD_LOG_ACCESS",
+        value_name = "WHICH",
+        default_value = "failures"
+    )]
+    pub log_access: AccessLogMode,
 
     /// Time that running requests get to finish after SIGTERM, such as 20s or 1m30s
     #[arg(

@@ -81,7 +81,7 @@ impl Connections {
         known_networks: Arc<KnownNetworks>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self {
+        let connections = Self {
             current,
             metrics,
             handshakes_logged: Arc::default(),
@@ -92,7 +92,10 @@ impl Connections {
             tasks: TaskTracker::new(),
             handshakes,
             stopping,
-        }
+        };
+        // Records them before the first connection.
+        let _ = connections.limits(connections.current.load().limits());
+        connections
     }
 
     /// Shares everything but the count of connections: a flood on one of the two closes no connection
@@ -149,7 +152,7 @@ impl Connections {
     ) where
         A: HttpServerApp + Send + Sync + 'static,
     {
-        let _open = self.metrics.connection_opened();
+        let _open = self.metrics.connections.opened();
         let listener = Arc::clone(&client.listener);
         let tls = match protocol {
             Protocol::Plaintext => None,
@@ -187,6 +190,9 @@ impl Connections {
         };
         match established {
             Ok(Some(Established { transport, address, permit })) => {
+                if let Some(ssl) = transport.ssl() {
+                    self.metrics.connections.handshake(ssl.version_str(), ssl.session_reused());
+                }
                 let tls = transport.ssl().zip(clients);
                 let tls = tls.map(|(ssl, (auth, verifier))| TlsPeerInfo::of(ssl, auth, &verifier));
                 let peer = peer(address, tls);
@@ -239,21 +245,23 @@ impl Connections {
 
     /// Returns the configured limits, as far as there are descriptors for them.
     fn limits(&self, limits: &Limits) -> ConnectionLimits {
-        ConnectionLimits {
+        let limits = ConnectionLimits {
             total: limits.max_connections.min(self.affordable),
             per_network: limits.max_connections_per_address,
             reserves: !self.known_networks.is_empty(),
-        }
+        };
+        self.metrics.connections.set_limits(limits.total, limits.per_network);
+        limits
     }
 
     fn connection_refused(&self, limit: LimitReached, address: Option<SocketAddr>) {
-        self.metrics.connection_refused(limit.reason());
+        self.metrics.connections.refused(limit.reason());
         self.log_refusal("Connection", limit.reason(), address);
     }
 
     fn stream_refused(&self, address: Option<SocketAddr>) {
         const REASON: &str = "too many streams from one address";
-        self.metrics.request_refused(REASON);
+        self.metrics.request_refused(REASON, address_of(address));
         self.log_refusal("Stream", REASON, address);
     }
 
@@ -265,7 +273,7 @@ impl Connections {
     }
 
     fn handshake_failed(&self, error: &HandshakeError, peer: &Peer) {
-        self.metrics.handshake_failed();
+        self.metrics.connections.handshake_failed(error.kind());
         let (kind, reason) = match error {
             // Health checks and port scans are no news.
             HandshakeError::Silent => return,
@@ -278,4 +286,9 @@ impl Connections {
             tracing::warn!(reason, remote = %peer, suppressed, "Handshake failed");
         }
     }
+}
+
+/// Returns the address of a client without its port, for the status page.
+fn address_of(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "unix".to_owned(), |address| address.ip().to_string())
 }

@@ -25,6 +25,7 @@ const HTTP_ON_TLS_PORT: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 const TIMED_OUT: &str = "timed out";
+const CLOSED: &str = "closed by the client";
 
 /// The reason why a connection ended before its first request.
 #[derive(Debug)]
@@ -40,6 +41,35 @@ pub enum HandshakeError {
     TlsOnPlainPort,
     /// The TLS handshake failed. The reason is OpenSSL's or the socket's, and holds nothing secret.
     Tls(String),
+}
+
+/// The reasons of OpenSSL that have a value of their own in the metrics, by a part of their text.
+/// They are few, since a client chooses how its handshake fails.
+const TLS_KINDS: [(&str, &str); 8] = [
+    (TIMED_OUT, "timed out"),
+    (CLOSED, "closed by the client"),
+    ("unsupported protocol", "no common version"),
+    ("no shared cipher", "no common cipher suite"),
+    ("no suitable key share", "no common group"),
+    ("did not return a certificate", "no client certificate"),
+    ("certificate verify failed", "client certificate not accepted"),
+    ("alert", "refused by the client"),
+];
+
+impl HandshakeError {
+    /// Returns the reason as the metrics name it, one of a fixed few.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Silent => "nothing sent",
+            Self::ProxyProtocol => "no valid PROXY header",
+            Self::HttpOnTlsPort => "HTTP request to an HTTPS port",
+            Self::TlsOnPlainPort => "TLS on a plaintext port",
+            Self::Tls(reason) => {
+                let kind = TLS_KINDS.iter().find(|(text, _)| reason.contains(text));
+                kind.map_or("other", |(_, kind)| kind)
+            }
+        }
+    }
 }
 
 /// Prepares a connection for HTTP, under the deadline that is armed: by a TLS handshake, or without
@@ -121,7 +151,7 @@ fn describe(error: &openssl::ssl::Error, verified: X509VerifyResult) -> String {
     match error.io_error() {
         Some(error) if error.kind() == io::ErrorKind::TimedOut => TIMED_OUT.to_owned(),
         Some(error) => error.to_string(),
-        None => "closed by the client".to_owned(),
+        None => CLOSED.to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ use pingora::http::RequestHeader;
 use super::coalesce::Audience;
 use super::headers;
 use super::http2_request;
+use super::observed::Observed;
 use super::refusal::Refusal;
 use crate::auth::{self, Caller, KnownNetworks, Origin, Permit, Presented, Requester, Verifier};
 use crate::config::ClientNetwork;
@@ -54,7 +55,7 @@ impl AccessRequest<'_> {
     ///
     /// Returns the refusal that the client gets. Unauthenticated clients cannot enumerate routes:
     /// unknown paths are 401, not 404.
-    pub async fn authorize(&self) -> Result<Destination, Refusal> {
+    pub async fn authorize(&self, observed: &mut Observed) -> Result<Destination, Refusal> {
         if let Some(limiter) = &self.snapshot.rate_limiter {
             let network = ClientNetwork::of(self.address());
             let known = self.known_networks.contains(network).then_some(network);
@@ -64,6 +65,7 @@ impl AccessRequest<'_> {
         headers::check_host(self.request)?;
         let target = self.target();
         let route = self.route(&target)?;
+        observed.route = route.cloned();
         if let Some(route) = route
             && let Some(declared) = route.public(&target)
         {
@@ -78,6 +80,7 @@ impl AccessRequest<'_> {
         }
         self.check_certificate()?;
         let caller = self.caller(route).await?;
+        observed.note_caller(&caller);
         if target.path == TARGETS && self.routes().any(|route| route.is_discovered()) {
             return self.targets(&caller).map(Destination::Targets);
         }

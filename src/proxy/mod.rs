@@ -4,6 +4,7 @@
 //! shared answer or slot → upstream. This is the only module that implements pingora's proxy trait.
 
 mod admission;
+mod answers;
 mod authorize;
 pub mod claims;
 mod coalesce;
@@ -12,6 +13,7 @@ mod error;
 pub mod headers;
 mod http2_request;
 mod in_flight;
+mod observed;
 mod refusal;
 mod responses;
 
@@ -29,8 +31,9 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::auth::{KnownNetworks, Permit, Verifier};
 use crate::connection::Peer;
+use crate::observe::LogThrottle;
+use crate::observe::access_log::{AccessLog, AccessLogMode};
 use crate::observe::metrics::Metrics;
-use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
 use crate::upstream::{self, Choice, Endpoint, Timeouts};
@@ -38,8 +41,9 @@ use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
 use coalesce::{CacheFill, Coalescer, KEYED};
 pub use engine::{Engine, engine};
+use error::ProxyError;
 use in_flight::{InFlight, Slot};
-use refusal::Refusal;
+use observed::Observed;
 
 /// The application that pingora runs.
 pub struct Guard {
@@ -51,6 +55,7 @@ pub struct Guard {
     metrics: Arc<Metrics>,
     refusals_logged: LogThrottle,
     failures_logged: LogThrottle,
+    access_log: AccessLog,
 }
 
 /// One request, and the snapshot that it is judged by from beginning to end.
@@ -67,6 +72,8 @@ pub struct Context {
     fill: Option<Box<CacheFill>>,
     /// Counts the request as in flight until the exporter's answer has been read.
     slot: Option<Slot>,
+    /// What metrics and the access log are told.
+    observed: Observed,
 }
 
 impl Context {
@@ -92,61 +99,18 @@ impl Guard {
         current: Arc<Current>,
         metrics: Arc<Metrics>,
         known_networks: Arc<KnownNetworks>,
+        access_log: AccessLogMode,
     ) -> Self {
         Self {
             current,
-            verifier: Verifier::default(),
+            verifier: Verifier::new(metrics.callers.verifier().clone()),
             known_networks,
             coalescer: Arc::default(),
             in_flight: Arc::default(),
             metrics,
             refusals_logged: LogThrottle::default(),
             failures_logged: LogThrottle::default(),
-        }
-    }
-
-    async fn refuse(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        refusal: Refusal,
-    ) -> Result<()> {
-        self.metrics.request_refused(refusal.reason());
-        if let Some(suppressed) = self.refusals_logged.admit(refusal.reason()) {
-            tracing::warn!(
-                status = refusal.status(),
-                reason = refusal.reason(),
-                remote = %context.peer,
-                suppressed,
-                "Request refused"
-            );
-        }
-        if let Some(delay) = refusal.delay() {
-            tokio::time::sleep(delay).await;
-        }
-        if refusal.closes_connection() {
-            session.set_keepalive(None);
-        }
-        responses::refusal(session, &context.snapshot, &refusal).await?;
-        if refusal.closes_connection() {
-            context.peer.close_connection();
-        }
-        Ok(())
-    }
-
-    /// Serves the guard's own metrics, at `/metrics` alone, to a caller with a permit for them.
-    async fn answer_itself(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        permit: Permit,
-    ) -> Result<()> {
-        drop(permit);
-        if session.req_header().uri.path() == "/metrics" {
-            let body = self.metrics.render();
-            responses::text(session, &context.snapshot, 200, metrics::CONTENT_TYPE, body).await
-        } else {
-            responses::plain(session, &context.snapshot, 404, "Not Found").await
+            access_log: AccessLog::new(access_log),
         }
     }
 }
@@ -166,6 +130,7 @@ impl ProxyHttp for Guard {
             failed: Vec::new(),
             fill: None,
             slot: None,
+            observed: Observed::new(self.metrics.requests.begin()),
         }
     }
 
@@ -184,7 +149,9 @@ impl ProxyHttp for Guard {
             verifier: &self.verifier,
             known_networks: &self.known_networks,
         };
-        match access.authorize().await {
+        let decision = access.authorize(&mut context.observed).await;
+        self.note_access(context, decision.as_ref().err());
+        match decision {
             Err(refusal) => {
                 self.refuse(session, context, refusal).await?;
                 Ok(true)
@@ -195,7 +162,7 @@ impl ProxyHttp for Guard {
                 Ok(true)
             }
             Ok(Destination::Route(permit, route, ..)) if route.replicas.is_own() => {
-                self.answer_itself(session, context, permit).await?;
+                self.answer_itself(session, context, (permit, &route)).await?;
                 Ok(true)
             }
             Ok(Destination::Route(permit, route, audience, requester)) => {
@@ -213,6 +180,7 @@ impl ProxyHttp for Guard {
         let Some((permit, route)) = &context.authorized else {
             return Err(error::without_permit());
         };
+        context.observed.upstream_began();
         let timeouts = Timeouts::of(context.snapshot.limits(), session.req_header());
         let replicas = &route.replicas;
         loop {
@@ -278,6 +246,10 @@ impl ProxyHttp for Guard {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        context.observed.upstream_ended();
+        if let Some(endpoint) = context.endpoint() {
+            endpoint.health().reached();
+        }
         headers::answer(response, session.req_header().version, &context.snapshot)?;
         if let Some(fill) = &mut context.fill {
             fill.response(response);
@@ -292,6 +264,9 @@ impl ProxyHttp for Guard {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        if end_of_stream {
+            context.observed.upstream_ended();
+        }
         if let Some(fill) = &mut context.fill {
             fill.body(body.as_ref(), end_of_stream);
         }
@@ -323,6 +298,11 @@ impl ProxyHttp for Guard {
         if let (Some(choice), Some((_, route))) = (context.choice, &context.authorized) {
             let replicas = &route.replicas;
             error.set_retry(replicas.has_other(choice, &context.failed));
+            if let (Some(cause), Some(endpoint)) =
+                (ProxyError::of(&error).upstream_cause(), replicas.endpoint(choice))
+            {
+                endpoint.health().failed(cause);
+            }
             replicas.failed(choice);
             context.failed.push(choice);
         }
@@ -335,11 +315,13 @@ impl ProxyHttp for Guard {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let proxy_error = error::ProxyError::of(error);
+        let proxy_error = ProxyError::of(error);
         if let Some(cause) = proxy_error.upstream_cause() {
             self.metrics.upstream_failed(cause);
+            context.observed.upstream_ended();
             let endpoint = context.endpoint();
             if let Some(endpoint) = endpoint {
+                endpoint.health().failed(cause);
                 endpoint.forget_addresses();
             }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
@@ -364,15 +346,7 @@ impl ProxyHttp for Guard {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
-        let status = session.response_written().map_or(0, |response| response.status.as_u16());
-        self.metrics.request_answered(status);
-        tracing::debug!(
-            method = %session.req_header().method,
-            path = session.req_header().uri.path(),
-            status,
-            remote = %context.peer,
-            "Request answered"
-        );
+        self.note_end(session, context);
     }
 
     /// Suppresses pingora's own log lines, which can hold whole request heads, credentials

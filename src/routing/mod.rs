@@ -237,6 +237,11 @@ impl Routes {
         self.by_listener.of(listener).all()
     }
 
+    /// Returns every route, in no particular order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_name.values()
+    }
+
     fn named(&self, name: &str) -> Option<&Arc<Route>> {
         self.by_name.get(name)
     }

@@ -7,6 +7,7 @@
 
 mod build;
 pub mod downgrade;
+mod inventory;
 pub mod load;
 pub mod reload;
 
@@ -17,7 +18,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::auth::{RateLimiter, Tokens, Users};
 use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener};
-use crate::observe::Metrics;
+use crate::observe::metrics::{Certificate, RevocationEntry};
 use crate::routing::Routes;
 use crate::tls::{Acceptor, ClientVerifier, Expiry};
 
@@ -38,6 +39,12 @@ pub struct Snapshot {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `None`: no limit.
     pub rate_limiter: Option<Arc<RateLimiter>>,
+    /// The certificates of listeners and routes, for the metrics.
+    certificates: Vec<Certificate>,
+    /// The revocation lists of their CAs, for the metrics.
+    revocation_lists: Vec<RevocationEntry>,
+    /// The first 64 bits of the digest of the files, in hexadecimal digits.
+    hash: String,
 }
 
 /// The TLS of one listener.
@@ -83,13 +90,6 @@ impl Snapshot {
     /// Returns whether listeners with TLS offer HTTP/2.
     pub fn http2(&self) -> bool {
         self.has_tls() && self.config.http.http2
-    }
-
-    /// Records in the metrics that this is in force, for listeners of these names.
-    pub fn record(&self, listeners: &[String], metrics: &Metrics) {
-        let open = listeners.iter().filter(|name| self.config.is_open(name)).count();
-        let expiry = self.certificate_expiry().map(|expiry| expiry.unix_seconds);
-        metrics.config_loaded(self.generation, open, expiry);
     }
 
     /// Returns the end of the certificate that ends first; `None` without TLS.

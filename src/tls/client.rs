@@ -1,6 +1,7 @@
 //! Client certificates: whether a handshake requests, requires or verifies one, and which names are
 //! allowed.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -229,6 +230,12 @@ impl ClientNames {
     /// Returns the first subject alternative name, or else the first common name.
     pub fn first(&self) -> Option<&str> {
         self.alternatives.first().or_else(|| self.common.first()).map(String::as_str)
+    }
+
+    /// Returns the names as the configuration would list them.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let common = self.common.iter().map(|name| format!("{COMMON_NAME_PREFIX}{name}").into());
+        self.alternatives.iter().map(|name| Cow::Borrowed(name.as_str())).chain(common)
     }
 
     /// Returns whether the certificate has the name, exactly: as a DNS, e-mail, IP or URI name, or

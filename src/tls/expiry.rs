@@ -18,12 +18,7 @@ impl Expiry {
 
     /// Reads a time of a certificate or of a revocation list.
     pub fn at(time: &Asn1TimeRef) -> Self {
-        const DAY: i64 = 24 * 60 * 60;
-        // The epoch is a valid time, and so is every time in a certificate: parsing checked it.
-        let unix_seconds = Asn1Time::from_unix(0)
-            .and_then(|epoch| epoch.diff(time))
-            .map_or(0, |since| i64::from(since.days) * DAY + i64::from(since.secs));
-        Self { unix_seconds }
+        Self { unix_seconds: unix_seconds(time) }
     }
 
     /// Returns whether the validity is over at `now`.
@@ -38,4 +33,13 @@ impl Expiry {
         let unix_seconds = since.map_or(0, |since| since.as_secs());
         Self { unix_seconds: i64::try_from(unix_seconds).unwrap_or(i64::MAX) }
     }
+}
+
+/// Returns the seconds of a time since the epoch.
+pub(super) fn unix_seconds(time: &Asn1TimeRef) -> i64 {
+    const DAY: i64 = 24 * 60 * 60;
+    // The epoch is a valid time, and so is a time of a certificate: parsing checked it.
+    Asn1Time::from_unix(0)
+        .and_then(|epoch| epoch.diff(time))
+        .map_or(0, |since| i64::from(since.days) * DAY + i64::from(since.secs))
 }

@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod client;
+mod description;
 mod expiry;
 pub mod material;
 mod presented;

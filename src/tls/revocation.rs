@@ -40,8 +40,6 @@ pub struct RevocationLists {
 #[derive(Clone)]
 pub struct RevocationList {
     crl: Arc<X509Crl>,
-    /// The issuer, as `CN=...` or all of its name.
-    pub issuer: String,
     /// The time of the next update, after which the list counts no more; `None`: not said.
     pub next_update: Option<Expiry>,
 }
@@ -169,7 +167,9 @@ impl RevocationList {
             authority.public_key().is_ok_and(|key| crl.verify(&key).unwrap_or(false))
         };
         if !authorities.iter().any(has_issued) {
-            let message = format!("the list is of {issuer}, which is none of the CAs; add its certificate there");
+            let message = format!(
+                "the list is of {issuer}, which is none of the CAs; add its certificate there"
+            );
             say(Severity::Error, message);
             return None;
         }
@@ -194,7 +194,12 @@ impl RevocationList {
             Some(_) => {}
         }
         let next_update = crl.next_update().map(|end| Expiry::at(end));
-        Some(Self { crl: Arc::new(crl), issuer, next_update })
+        Some(Self { crl: Arc::new(crl), next_update })
+    }
+
+    /// Returns the name of the CA that has issued the list.
+    pub fn issuer(&self) -> &X509NameRef {
+        self.crl.issuer_name()
     }
 }
 

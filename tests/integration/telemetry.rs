@@ -68,8 +68,9 @@ fn every_answer_is_counted() {
     assert_eq!(guard.connect().get("/").status, 502);
     assert_eq!(guard.connect().get("/").status, 429);
     for code in [502, 429] {
-        let series = format!("exporter_guard_http_requests_total{{code=\"{code}\"}}");
-        eventually(&series, || guard.telemetry().get("/metrics").text().contains(&series));
+        let label = format!("code=\"{code}\"}}");
+        eventually(&label, || guard.telemetry().get("/metrics").text().contains(&label));
+        let series = format!("exporter_guard_http_requests_total{{{label}");
         assert_eq!(guard.metric(&series), 1.0);
     }
 }

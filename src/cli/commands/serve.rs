@@ -144,6 +144,7 @@ pub fn start(
         handover,
         grace_period: process.grace_period,
         sandbox: !process.no_sandbox,
+        access_log: process.log_access,
         snapshot,
         initial,
     })?;

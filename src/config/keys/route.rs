@@ -92,7 +92,8 @@ section! {
     STRIP_PATH: Boolean = Key::new("strip_path", Boolean::new(true),
         "Whether the exporter is asked without `path`");
     UPSTREAMS: TextList = Key::new("upstreams", TextList::of(Text::new("address")),
-        "The exporter: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`. Of several, the first \
+        "The exporter: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`, or `self` for the \
+         guard's own metrics. Of several, the first \
          that accepts connections is asked")
         .required();
 }

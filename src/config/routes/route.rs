@@ -138,11 +138,14 @@ fn upstreams(section: &Section<'_>) -> Vec<Upstream> {
     let mut upstreams = Vec::new();
     for text in section.get(&UPSTREAMS).unwrap_or_default() {
         match text.as_str().parse() {
-            Ok(Upstream::Own) | Err(_) => {
-                text.error("expected http://HOST:PORT, https://HOST:PORT or unix:/path");
+            Err(_) => {
+                text.error("expected http://HOST:PORT, https://HOST:PORT, unix:/path or self");
             }
             Ok(upstream) => upstreams.push(upstream),
         }
+    }
+    if upstreams.len() > 1 && upstreams.contains(&Upstream::Own) {
+        section.error(&UPSTREAMS, "self has no replicas; give it a route of its own");
     }
     if upstreams.is_empty() {
         section.error(&UPSTREAMS, "none; name the exporter's address");

@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 
 use super::load::{LoadError, Loaded};
 use super::{Current, Snapshot, downgrade, load};
-use crate::config::{ConfigFiles, Finding, Upstream};
-use crate::observe::{LogThrottle, Metrics};
+use crate::config::{ConfigFiles, Finding, Severity, Upstream};
+use crate::observe::LogThrottle;
+use crate::observe::metrics::Metrics;
 pub use change::rfc3339;
 use heartbeat::Heartbeat;
 use watch::Watcher;
@@ -382,19 +383,22 @@ impl Worker {
         }
         let new = Arc::new(Snapshot::build(loaded, &self.upstream, Some(&old))?);
         self.current.store(Arc::clone(&new));
-        self.metrics.config_reloaded();
-        new.record(&self.listeners, &self.metrics);
+        self.metrics.config_loaded(new.inventory(&self.listeners));
+        self.metrics.config_reloaded(new.generation, change::describe(&old, &new));
         change::log(&old, &new);
         Ok(())
     }
 
     /// Keeps the configuration in force, and logs the reason.
     fn keep_current(&self, findings: Vec<Finding>) -> ReloadError {
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let reason = errors.map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let error = ReloadError::Rejected(findings);
-        self.metrics.config_rejected();
+        let generation = self.current.load().generation;
+        self.metrics.config_rejected(generation, reason);
         if let Some(suppressed) = self.logged.admit("failed") {
             tracing::error!(
-                generation = self.current.load().generation,
+                generation,
                 err = %error,
                 suppressed,
                 "Reload failed, keeping the last good configuration"

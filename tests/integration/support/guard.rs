@@ -431,13 +431,21 @@ impl Guard {
         }
     }
 
-    /// The value of a metric of the guard's own.
+    /// The value of a metric of the guard's own; of several series with these labels, the sum.
     #[track_caller]
     pub fn metric(&self, series: &str) -> f64 {
         let page = self.telemetry().get("/metrics").text();
-        page.lines()
-            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
-            .unwrap_or_else(|| panic!("no {series} in\n{page}"))
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let wanted: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+        let value = |line: &str| -> Option<f64> {
+            let (found, value) = line.rsplit_once(' ')?;
+            let (found, labels) = found.split_once('{').unwrap_or((found, ""));
+            let has_all = wanted.iter().all(|label| labels.contains(label));
+            (found == name && has_all).then(|| value.parse().expect("a number"))
+        };
+        let values: Vec<f64> = page.lines().filter_map(value).collect();
+        assert!(!values.is_empty(), "no {series} in\n{page}");
+        values.iter().sum()
     }
 
     /// The first log line that `wanted` takes, waiting for it.

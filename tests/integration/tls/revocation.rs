@@ -50,7 +50,8 @@ fn a_revoked_certificate_is_refused_and_others_are_not() {
         let line = guard.wait_log("the reason", |line| line.contains("certificate revoked"));
         assert!(line.contains("level="), "{line}");
         let next_update = guard.metric(
-            "exporter_guard_revocation_list_next_update_timestamp_seconds{issuer=\"clients\"}",
+            "exporter_guard_revocation_list_next_update_timestamp_seconds\
+             {use=\"client_ca\",issuer=\"CN=clients\"}",
         );
         assert!(next_update > 0.0);
     }
