@@ -82,7 +82,7 @@ fn only_failures_have_a_line_unless_all_requests_are_to_have_one() {
 #[test]
 fn the_line_is_json_like_the_others() {
     let guard = GuardBuilder::new()
-        .config("")
+        .config(OPEN)
         .env("EXPORTER_GUARD_LOG_ACCESS", "all")
         .arg("--log.format=json")
         .spawn();
@@ -122,7 +122,7 @@ fn failures_are_limited_and_requests_are_not() {
 /// length.
 #[test]
 fn what_a_client_sends_stays_in_its_field() {
-    let guard = GuardBuilder::new().config("").arg("--log.access=all").start();
+    let guard = GuardBuilder::new().config(OPEN).arg("--log.access=all").start();
     let mut client = guard.connect();
     let path = format!("/a=\"b\"{}", "x".repeat(5000));
     let more = "traceparent: 00-a user=admin-b-01\r\n";

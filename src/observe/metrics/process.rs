@@ -15,9 +15,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use rustix::fs::{RawDir, SeekFrom, seek};
-use rustix::process::{Resource, getrlimit};
 
 use super::family::Family;
+use crate::os::limits;
 
 const CPU: Family =
     Family::counter("process_cpu", &[], "CPU time that the guard has used, user and system.")
@@ -139,7 +139,11 @@ impl Collector for ProcessMetrics {
             OPEN_FDS.write_one(encoder, &gauge(count))?;
         }
         // `None` stands for no limit, which the metric shows as infinity, as client_golang does.
-        let limit = getrlimit(Resource::Nofile).current.map_or(f64::INFINITY, float);
+        let Ok(limit) = limits::get(limits::OPEN_FILES) else { return Ok(()) };
+        let limit = match limit.rlim_cur {
+            libc::RLIM_INFINITY => f64::INFINITY,
+            limit => float(limit),
+        };
         MAX_FDS.write_one(encoder, &ConstGauge::new(limit))
     }
 }

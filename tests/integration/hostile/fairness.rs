@@ -200,7 +200,9 @@ fn requests_that_share_an_answer_count_once() {
     let mut busy = Busy::new();
     let config = limits("max_in_flight: 1").replace("{limits:", "{coalesce: true, limits:");
     let guard = busy.guard(two_users() + &config);
-    let mut clients = hold(&guard, ALICE, 8);
+    let mut clients = hold(&guard, ALICE, 1);
+    eventually("the first has the slot", || busy.taken() == 1);
+    clients.extend(hold(&guard, ALICE, 7));
     let shared = "exporter_guard_shared_requests_total";
     eventually("the others wait for one answer", || guard.metric(shared) == 7.0);
     assert_eq!(guard.metric(IN_FLIGHT), 1.0);
