@@ -93,6 +93,8 @@ impl Connections {
             handshakes,
             stopping,
         };
+        let refusals = [LimitReached::Total, LimitReached::PerNetwork].map(LimitReached::reason);
+        connections.metrics.connections.expect(&refusals, HandshakeError::kinds());
         // Records them before the first connection.
         let _ = connections.limits(connections.current.load().limits());
         connections

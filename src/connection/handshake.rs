@@ -56,7 +56,17 @@ const TLS_KINDS: [(&str, &str); 8] = [
     ("alert", "refused by the client"),
 ];
 
+/// The reason of every other TLS handshake.
+const OTHER_KIND: &str = "other";
+
 impl HandshakeError {
+    /// Returns every reason that the metrics name.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        let others = [Self::Silent, Self::ProxyProtocol, Self::HttpOnTlsPort, Self::TlsOnPlainPort];
+        let tls = TLS_KINDS.iter().map(|(_, kind)| *kind).chain([OTHER_KIND]);
+        others.map(|error| error.kind()).into_iter().chain(tls)
+    }
+
     /// Returns the reason as the metrics name it, one of a fixed few.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -66,7 +76,7 @@ impl HandshakeError {
             Self::TlsOnPlainPort => "TLS on a plaintext port",
             Self::Tls(reason) => {
                 let kind = TLS_KINDS.iter().find(|(text, _)| reason.contains(text));
-                kind.map_or("other", |(_, kind)| kind)
+                kind.map_or(OTHER_KIND, |(_, kind)| kind)
             }
         }
     }

@@ -61,6 +61,17 @@ pub struct ConnectionMetrics {
 }
 
 impl ConnectionMetrics {
+    /// Begins the counts of these reasons with zero, so that the first of each is an increase: of
+    /// refused connections, and of failed handshakes.
+    pub fn expect(&self, refusals: &[&'static str], failures: impl Iterator<Item = &'static str>) {
+        for reason in refusals {
+            drop(self.refused.get_or_create(&ReasonLabels { reason }));
+        }
+        for reason in failures {
+            drop(self.handshake_failures.get_or_create(&ReasonLabels { reason }));
+        }
+    }
+
     /// Counts an accepted connection, which is open until the returned value is dropped.
     pub fn opened(&self) -> OpenConnection {
         self.accepted.inc();

@@ -138,13 +138,14 @@ impl Collector for ProcessMetrics {
         if let Some(count) = self.open_descriptors() {
             OPEN_FDS.write_one(encoder, &gauge(count))?;
         }
-        // `None` stands for no limit, which the metric shows as infinity, as client_golang does.
-        let Ok(limit) = limits::get(limits::OPEN_FILES) else { return Ok(()) };
-        let limit = match limit.rlim_cur {
-            libc::RLIM_INFINITY => f64::INFINITY,
-            limit => float(limit),
-        };
-        MAX_FDS.write_one(encoder, &ConstGauge::new(limit))
+        match limits::get(limits::OPEN_FILES) {
+            // No limit is shown as infinity.
+            Ok(limit) if limit.rlim_cur == libc::RLIM_INFINITY => {
+                MAX_FDS.write_one(encoder, &ConstGauge::new(f64::INFINITY))
+            }
+            Ok(limit) => MAX_FDS.write_one(encoder, &gauge(limit.rlim_cur)),
+            Err(_) => Ok(()),
+        }
     }
 }
 
