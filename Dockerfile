@@ -11,6 +11,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# The context has no history of git; build_info names what is given here.
+ARG REVISION=""
+ENV EXPORTER_GUARD_REVISION=${REVISION}
 # The caches keep fetched and built crates outside the layers, where a changed file does not discard
 # them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

@@ -26,12 +26,19 @@ lint:
 # Runs the tests that take minutes, and wall-clock bounds, which want a machine with nothing else to do.
 # They use loopback only and are bounded in count and time.
 KUBERNETES_VALIDATE = target/kubernetes-validate
+CHECK_JSONSCHEMA = target/check-jsonschema
+GRAFANA_SCHEMA = target/grafana-schema
 
 stress: static
 	.ci/require stress
 	$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install cargo-deb --locked
 	test -x $(KUBERNETES_VALIDATE)/bin/kubernetes-validate || { python3 -m venv $(KUBERNETES_VALIDATE) \
 		&& $(KUBERNETES_VALIDATE)/bin/pip install --quiet kubernetes-validate; }
+	test -x $(CHECK_JSONSCHEMA)/bin/check-jsonschema || { python3 -m venv $(CHECK_JSONSCHEMA) \
+		&& $(CHECK_JSONSCHEMA)/bin/pip install --quiet check-jsonschema; }
+	test -x $(GRAFANA_SCHEMA)/node_modules/.bin/tsc || { mkdir -p $(GRAFANA_SCHEMA) \
+		&& npm install --prefix $(GRAFANA_SCHEMA) --ignore-scripts --no-audit --no-fund --silent \
+		@grafana/schema typescript; }
 	$(CARGO) test --locked --test integration -- --ignored --test-threads=1 --nocapture
 
 # The time for new inputs of each fuzz target, in seconds.

@@ -15,6 +15,7 @@ use exporter_guard::connection::limits::{ConnectionLimits, ConnectionTracker};
 use exporter_guard::connection::serve::{Admitted, serve};
 use exporter_guard::connection::{Bound, Peer, SocketIo};
 use exporter_guard::observe::Metrics;
+use exporter_guard::observe::access_log::AccessLogMode;
 use exporter_guard::proxy::{Guard, engine};
 use exporter_guard::snapshot::load::load;
 use exporter_guard::snapshot::{Current, Snapshot};
@@ -130,7 +131,8 @@ fn request(c: &mut Criterion) {
     let snapshot = Snapshot::build(loaded, &Upstream::Own, None).expect("snapshot");
     let limits = snapshot.limits().clone();
     let current = Arc::new(Current::from_pointee(snapshot));
-    let guard = Guard::new(current, Arc::new(Metrics::default()));
+    let guard =
+        Guard::new(current, Arc::new(Metrics::default()), Arc::default(), AccessLogMode::Off);
     let engine = engine(guard).expect("engine");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let Some(bound) = Bound::bind(&"127.0.0.1:0".parse().expect("address")).expect("bind").pop()
@@ -152,9 +154,9 @@ fn request(c: &mut Criterion) {
             Arc::new(MemoryBudget::default())
                 .reserve(ClientNetwork::of(address), limits.max_buffered_bytes),
         ));
-        let one = ConnectionLimits { total: 1, per_network: 1 };
+        let one = ConnectionLimits { total: 1, per_network: 1, reserves: false };
         let permit = Arc::new(ConnectionTracker::default())
-            .assign(ClientNetwork::of(address), one)
+            .assign(ClientNetwork::of(address), false, one)
             .expect("permit");
         let transport = establish(io, None).await.expect("plaintext");
         let admitted = Admitted { permit, refused: Box::new(|_, _| {}) };

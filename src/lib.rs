@@ -47,7 +47,7 @@
 //! - Shutdown, drain, grace period: as in Kubernetes: stop accepting, finish what runs, until a limit.
 //! - Budget: a bound on bytes or requests that is shared out.
 
-#![deny(unsafe_code)]
+#![deny(missing_docs, unsafe_code)]
 
 pub mod admin;
 pub mod auth;

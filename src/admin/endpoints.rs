@@ -4,19 +4,26 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
-use crate::connection;
-use crate::observe::metrics;
-use crate::observe::metrics::Metrics;
+use super::lifecycle;
+use super::status::{self, CONTENT_SECURITY_POLICY, Status};
+use crate::connection::{self, Peer};
+use crate::observe::metrics::{Format, Metrics};
 use crate::snapshot::Current;
 use crate::snapshot::reload::ReloadHandle;
 use crate::upstream::Readiness;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+/// The answer to a request for a reload that a page in a browser may have made.
+const FROM_BROWSER: &str =
+    "Forbidden: ask with an address or localhost in Host, and without Origin\n";
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
 /// The application behind the telemetry listener.
 pub struct AdminApp {
@@ -28,23 +35,36 @@ pub struct AdminApp {
     pub reload: ReloadHandle,
     /// The readiness that `/-/ready` reports.
     pub readiness: Arc<Readiness>,
+    /// The names and the addresses of the web listeners, for the status page.
+    pub listeners: Vec<(String, String)>,
 }
 
 #[async_trait]
 impl ServeHttp for AdminApp {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        connection::current_peer().head_received();
+        let peer = connection::current_peer();
+        peer.head_received();
         let method = session.req_header().method.clone();
         let is_read = matches!(method, Method::GET | Method::HEAD);
         match session.req_header().uri.path() {
             "/metrics" if is_read => {
-                answer(StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render())
+                let accept = session.req_header().headers.get_all(header::ACCEPT).iter();
+                let format = Format::negotiate(accept.filter_map(|value| value.to_str().ok()));
+                answer(StatusCode::OK, format.content_type(), self.metrics.render(format))
             }
-            "/-/healthy" if is_read => text(StatusCode::OK, "exporter-guard is healthy.\n"),
+            "/-/healthy" if is_read => self.healthy(),
             "/-/ready" if is_read => self.ready(),
-            "/" if is_read => answer(StatusCode::OK, HTML, self.status_page()),
-            "/-/reload" if matches!(method, Method::POST | Method::PUT) => self.reload().await,
-            "/metrics" | "/-/healthy" | "/-/ready" | "/" => not_allowed("GET, HEAD"),
+            "/" if is_read => self.status_page(),
+            "/api/v1/status" if is_read => answer(StatusCode::OK, JSON, self.status().to_json()),
+            "/-/reload" if matches!(method, Method::POST | Method::PUT) => {
+                match lifecycle::may_change_state(session.req_header()) {
+                    true => self.reload(&peer).await,
+                    false => text(StatusCode::FORBIDDEN, FROM_BROWSER),
+                }
+            }
+            "/metrics" | "/-/healthy" | "/-/ready" | "/" | "/api/v1/status" => {
+                not_allowed("GET, HEAD")
+            }
             // Prometheus accepts both methods for a reload.
             "/-/reload" => not_allowed("POST, PUT"),
             _ => text(StatusCode::NOT_FOUND, "Not Found\n"),
@@ -53,6 +73,16 @@ impl ServeHttp for AdminApp {
 }
 
 impl AdminApp {
+    fn healthy(&self) -> Response<Vec<u8>> {
+        match self.reload.is_stuck() {
+            true => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The configuration cannot change: its thread has not run for a minute.\n",
+            ),
+            false => text(StatusCode::OK, "exporter-guard is healthy.\n"),
+        }
+    }
+
     fn ready(&self) -> Response<Vec<u8>> {
         if self.readiness.get() {
             text(StatusCode::OK, "exporter-guard is ready.\n")
@@ -61,34 +91,30 @@ impl AdminApp {
         }
     }
 
-    async fn reload(&self) -> Response<Vec<u8>> {
+    /// Reloads. The error names files, keys and users, which are for clients on this host alone.
+    async fn reload(&self, peer: &Peer) -> Response<Vec<u8>> {
         match self.reload.request().await {
             Ok(()) => text(StatusCode::OK, ""),
-            Err(error) => answer(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                PLAIN_TEXT,
-                format!("failed to reload config: {error}\n"),
-            ),
+            Err(error) => {
+                let reason = match lifecycle::is_local(peer) {
+                    true => error.to_string(),
+                    false => "the log of the guard says why".to_owned(),
+                };
+                let body = format!("failed to reload config: {reason}\n");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, body)
+            }
         }
     }
 
-    fn status_page(&self) -> String {
-        let snapshot = self.current.load();
-        let yes_no = |on: bool| if on { "yes" } else { "no" };
-        format!(
-            "<!DOCTYPE html><html lang=\"en\"><head><title>exporter-guard</title></head><body>\
-             <h1>exporter-guard {version}</h1><table>\
-             <tr><th>Configuration generation</th><td>{generation}</td></tr>\
-             <tr><th>TLS</th><td>{tls}</td></tr><tr><th>HTTP/2</th><td>{http2}</td></tr>\
-             <tr><th>Users</th><td>{users}</td></tr></table>\
-             <p><a href=\"/metrics\">Metrics</a> <a href=\"/-/healthy\">Healthy</a> \
-             <a href=\"/-/ready\">Ready</a></p></body></html>\n",
-            version = env!("CARGO_PKG_VERSION"),
-            generation = snapshot.generation,
-            tls = yes_no(snapshot.has_tls()),
-            http2 = yes_no(snapshot.http2()),
-            users = snapshot.users.len(),
-        )
+    fn status(&self) -> Status {
+        Status::collect(&self.current.load(), &self.metrics, &self.listeners)
+    }
+
+    fn status_page(&self) -> Response<Vec<u8>> {
+        let mut response = answer(StatusCode::OK, HTML, status::render(&self.status()));
+        let policy = HeaderValue::from_str(&CONTENT_SECURITY_POLICY);
+        response.headers_mut().extend(policy.ok().map(|policy| (CSP, policy)));
+        response
     }
 }
 
@@ -109,5 +135,8 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Credentials, Origin, Refusal, Tokens, Users, Verifier};
+use crate::config::ClientNetwork;
 use crate::tls::ClientNames;
 
 /// A client whose credentials, if it has shown any, are right.
@@ -24,6 +25,17 @@ pub enum Identity {
     User(Vec<u8>),
     /// A bearer token, by its name.
     Token(String),
+}
+
+/// Whom a request counts for where clients share something: the caller, or else its client network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Requester {
+    /// A user or a token.
+    Identity(Identity),
+    /// A verified client certificate, by its first name.
+    Certificate(String),
+    /// A client that has shown nothing.
+    Network(ClientNetwork),
 }
 
 /// Everything that a client has shown with a request.
@@ -58,6 +70,17 @@ impl<'a> Caller<'a> {
     /// Returns the identity that the credentials prove; `None` without credentials.
     pub fn identity(&self) -> Option<&Identity> {
         self.has_credentials().then_some(&self.identity)
+    }
+
+    /// Returns whom the request counts for.
+    pub fn requester(&self) -> Requester {
+        match (self.identity(), self.names) {
+            (Some(identity), _) => Requester::Identity(identity.clone()),
+            (None, Some(names)) => {
+                Requester::Certificate(names.first().unwrap_or_default().to_owned())
+            }
+            (None, None) => Requester::Network(ClientNetwork::of(self.address)),
+        }
     }
 
     /// Returns whether the client has shown credentials; wrong ones make no caller.

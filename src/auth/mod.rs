@@ -9,10 +9,12 @@ mod bcrypt_hash;
 mod bearer;
 mod caller;
 mod credential_cache;
+mod known_networks;
 mod known_sources;
 mod login_throttle;
 mod policy;
 mod rate_limiter;
+mod share;
 mod users;
 mod verifier;
 
@@ -22,9 +24,11 @@ use std::time::Duration;
 pub use basic::Credentials;
 pub use bcrypt_hash::{BCRYPT_READS, DEFAULT_BCRYPT_COST};
 pub use bearer::Tokens;
-pub use caller::{Caller, Identity, Presented, authenticate};
+pub use caller::{Caller, Identity, Presented, Requester, authenticate};
+pub use known_networks::KnownNetworks;
 pub use policy::{Policy, explain};
 pub use rate_limiter::RateLimiter;
+pub use share::has_share;
 pub use users::Users;
 pub use verifier::Verifier;
 
@@ -73,6 +77,9 @@ pub enum Refusal {
     CertificateWithdrawn,
     /// The caller is known, but not permitted on this route.
     NotPermitted,
+    /// The client is not permitted on this route, and has shown nothing by which it may know that the
+    /// route exists.
+    Unidentified,
 }
 
 impl Refusal {
@@ -87,6 +94,7 @@ impl Refusal {
             Refusal::NoCertificate => "connection without the client certificate that is demanded",
             Refusal::CertificateWithdrawn => "client certificate ended or not admitted any more",
             Refusal::NotPermitted => "not permitted on this route",
+            Refusal::Unidentified => "not permitted on this route, without credentials",
         }
     }
 }

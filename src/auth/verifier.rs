@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::known_sources::KnownSources;
 use super::login_throttle::{LoginAttempt, LoginThrottle};
 use super::{Digest, Origin, Refusal};
+use crate::observe::metrics::VerifierMetrics;
 use crate::os::priorities::{half_the_cores, lower_priority};
 
 /// Attempts that may wait in one queue. Further ones are refused as busy, so that the queue does
@@ -41,12 +42,22 @@ pub struct Verifier {
     throttle: Arc<LoginThrottle>,
     thread_count: usize,
     started: OnceLock<()>,
+    metrics: VerifierMetrics,
 }
 
 impl Default for Verifier {
     fn default() -> Self {
+        Self::new(VerifierMetrics::default())
+    }
+}
+
+impl Verifier {
+    /// Prepares the threads, which count what they do in `metrics`.
+    pub fn new(metrics: VerifierMetrics) -> Self {
+        let queue = VerifierQueue { metrics: metrics.clone(), ..VerifierQueue::default() };
         Self {
-            queue: Arc::default(),
+            queue: Arc::new(queue),
+            metrics,
             throttle: Arc::default(),
             // Counted here, since it reads system files, which the serving threads may not read.
             thread_count: half_the_cores(),
@@ -59,6 +70,7 @@ impl Default for Verifier {
 struct VerifierQueue {
     jobs: Mutex<PendingJobs>,
     not_empty: Condvar,
+    metrics: VerifierMetrics,
 }
 
 #[derive(Default)]
@@ -87,6 +99,7 @@ impl Verifier {
             self.throttle.may_begin(origin.source, origin.max_failures)?;
             known_sources.add(origin.source);
         }
+        self.metrics.cache_hits.inc();
         Ok(())
     }
 
@@ -113,6 +126,7 @@ impl Verifier {
                 None => {
                     let attempt = self.throttle.begin(origin.source, origin.max_failures)?;
                     jobs.enqueue(Job { key, attempt, task: Box::new(task) }, reply)?;
+                    self.queue.measure(&jobs);
                     self.queue.not_empty.notify_one();
                 }
             }
@@ -147,10 +161,18 @@ impl PendingJobs {
 }
 
 impl VerifierQueue {
+    /// Records how many attempts wait.
+    fn measure(&self, jobs: &PendingJobs) {
+        let waiting = jobs.unsuspected.len() + jobs.suspect.len();
+        self.metrics.queued.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
     fn next(&self) -> Job {
         let mut jobs = self.jobs.lock();
         loop {
-            if let Some(job) = jobs.next() {
+            let job = jobs.next();
+            self.measure(&jobs);
+            if let Some(job) = job {
                 return job;
             }
             self.not_empty.wait(&mut jobs);
@@ -183,6 +205,7 @@ fn work(queue: &VerifierQueue) -> ! {
         let Job { key, mut attempt, task } = queue.next();
         // bcrypt does not panic; if it did, the connections that wait would still get an answer.
         let matched = catch_unwind(AssertUnwindSafe(task)).unwrap_or(false);
+        queue.metrics.checks.inc();
         if !matched {
             attempt.failed(key);
         }

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::auth::DEFAULT_BCRYPT_COST;
 use crate::child::Restart;
 use crate::config::{ListenAddress, Upstream, duration};
+use crate::observe::access_log::AccessLogMode;
 use crate::observe::{LogFormat, LogLevel};
 use crate::os::exit_codes;
 
@@ -87,7 +88,7 @@ pub struct ServeArgs {
         long,
         env = "EXPORTER_GUARD_UPSTREAM",
         value_name = "URL",
-        value_parser = parse_upstream,
+        value_parser = Upstream::parse_plaintext,
         default_value = "http://127.0.0.1:9100"
     )]
     pub upstream: Upstream,
@@ -142,12 +143,21 @@ pub struct ProcessArgs {
     )]
     pub log_format: LogFormat,
 
+    /// Requests that get a log line when they have ended: who, what, status, bytes and durations
+    #[arg(
+        long = "log.access",
+        env = "EXPORTER_GUARD_LOG_ACCESS",
+        value_name = "WHICH",
+        default_value = "failures"
+    )]
+    pub log_access: AccessLogMode,
+
     /// Time that running requests get to finish after SIGTERM, such as 20s or 1m30s
     #[arg(
         long = "shutdown.grace-period",
         env = "EXPORTER_GUARD_SHUTDOWN_GRACE_PERIOD",
         value_name = "DURATION",
-        value_parser = parse_duration,
+        value_parser = duration::parse,
         default_value = DEFAULT_GRACE_PERIOD
     )]
     pub grace_period: Duration,
@@ -162,6 +172,8 @@ pub struct ProcessArgs {
 pub enum Command {
     /// Check web configuration files: one line per finding, exit code 1 if there is an error
     Check(CheckArgs),
+    /// Print the JSON Schema of the web configuration, for editors
+    Schema,
     /// Hash a password with bcrypt, for basic_auth_users
     HashPassword(HashPasswordArgs),
     /// Create a key, a certificate, a web configuration and a password
@@ -260,16 +272,4 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, u8> {
         let _ = error.print();
         u8::try_from(error.exit_code()).unwrap_or(exit_codes::USAGE)
     })
-}
-
-fn parse_upstream(text: &str) -> Result<Upstream, String> {
-    let wanted = "expected http://HOST:PORT, unix:/path or self";
-    match text.parse()? {
-        Upstream::Https { .. } => Err(format!("the upstream is a plaintext exporter: {wanted}")),
-        upstream => Ok(upstream),
-    }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|error| error.to_string())
 }

@@ -31,6 +31,7 @@ fn dispatch(cli: Cli) -> u8 {
     match cli.command {
         None => exit_code(commands::serve::run(cli.serve, inherited)),
         Some(Command::Check(args)) => commands::check::run(&args),
+        Some(Command::Schema) => exit_code(commands::schema::run().map(|()| 0)),
         Some(Command::HashPassword(args)) => {
             exit_code(commands::hash_password::run_on_stdin(args.cost).map(|()| 0))
         }

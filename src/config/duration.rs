@@ -1,21 +1,17 @@
 //! Durations as Go writes them: `1s`, `250ms`, `1h2m3.5s`.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::findings::Problems;
-use super::node::{Kind, Node};
-
-#[derive(Debug, PartialEq, Eq)]
+/// A text that is no duration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a duration such as 1s, 250ms or 1h2m3.5s")]
 pub struct InvalidDuration;
 
-impl fmt::Display for InvalidDuration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a duration such as 1s, 250ms or 1h2m3.5s")
-    }
-}
+/// The durations that [`parse`] takes, as a regular expression without anchors.
+pub const PATTERN: &str = r"[-+]?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)";
 
-impl std::error::Error for InvalidDuration {}
+/// The durations that [`parse`] reads as zero, as a regular expression without anchors.
+pub const ZERO_PATTERN: &str = r"-.*|\+?(0|((0+\.?0*|\.0+)(ns|us|µs|μs|ms|s|m|h))+)";
 
 /// Longer units first, so that `m` does not take the start of `ms`.
 const UNITS: [(&str, f64); 8] = [
@@ -29,10 +25,14 @@ const UNITS: [(&str, f64); 8] = [
     ("h", 3600e9),
 ];
 
-/// The largest of Go, about 292 years.
+/// Go's longest duration, about 292 years.
 const MAX_NANOS: f64 = i64::MAX as f64;
 
-/// Go's `time.ParseDuration`; what is negative there is zero here.
+/// Parses what Go's `time.ParseDuration` takes; a negative duration is zero.
+///
+/// # Errors
+///
+/// Returns [`InvalidDuration`] for every other text, and for more than 292 years.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -62,18 +62,15 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     Ok(if negative { Duration::ZERO } else { Duration::from_nanos(nanos as u64) })
 }
 
-/// A duration in a file, where a bare number is nanoseconds.
-pub(super) fn from_node(node: &Node, name: &str, problems: &mut Problems) -> Option<Duration> {
-    if let Kind::Scalar { text: Some(text), plain } = &node.kind {
-        if let Ok(duration) = parse(text) {
-            return Some(duration);
-        }
-        if *plain && let Ok(nanos) = text.parse::<i64>() {
-            return Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)));
-        }
-    }
-    problems.error(node, format!("{name}: {InvalidDuration}"));
-    None
+/// Writes a duration as [`parse`] reads it, in the largest unit that needs no fraction.
+pub fn display(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let units = [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
+    let units = units.into_iter().chain([("ms", 1_000_000), ("µs", 1_000), ("ns", 1)]);
+    let fitting = units
+        .filter(|(_, scale)| nanos > 0 && nanos.is_multiple_of(*scale))
+        .map(|(unit, scale)| format!("{}{unit}", nanos / scale));
+    fitting.into_iter().next().unwrap_or_else(|| "0s".to_owned())
 }
 
 #[cfg(test)]
@@ -105,6 +102,13 @@ mod tests {
     fn refuses_what_go_refuses() {
         for text in ["", "1", "s", ".s", "1d", "1 s", "1s ", "1.2.3s", "3000000h", "-", "1s2"] {
             assert_eq!(parse(text), Err(InvalidDuration), "{text}");
+        }
+    }
+
+    #[test]
+    fn displays_what_it_parses() {
+        for text in ["0s", "9500ms", "5m", "2s", "1h", "7ns", "100µs"] {
+            assert_eq!(display(parse(text).unwrap()), text);
         }
     }
 }

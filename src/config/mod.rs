@@ -2,73 +2,93 @@
 //! `proxy`. Everything that leaves this module is typed and checked; nothing here knows of
 //! sockets, TLS libraries or HTTP engines.
 //!
-//! [`read`] is the way in, or [`parse`] for a text that is not in a file. They report every problem,
-//! each with its line.
+//! [`read`] reads a file, or [`parse`] a text that is not in a file. They report every problem, each
+//! with its line. Within, each module uses only those below it:
+//!
+//! - this one, `proxy` and `open_listeners`: put the sections together, and judge the whole.
+//! - `routes`: the routes of `proxy.routes` and `proxy.file_sd_configs`.
+//! - `sections`: the other sections.
+//! - `keys`: declares each key once; from there come the reading of values, the messages about
+//!   unknown keys, [`schema()`] and [`reference()`].
+//! - `files`: the files that a configuration is made of.
+//! - `yaml`: text to nodes, and nodes to lines.
+//! - `addresses`, [`duration`], `per_listener`, `tls_names`: values that know of nothing else.
 
 mod addresses;
-mod document;
 pub mod duration;
-mod file;
-mod file_pattern;
-mod findings;
-mod http;
-mod node;
+mod files;
+mod keys;
+mod open_listeners;
 mod per_listener;
 mod proxy;
-mod rate_limit;
-mod secret;
-mod sources;
-mod tls;
-mod users;
+pub mod routes;
+mod sections;
+mod tls_names;
+mod yaml;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use self::addresses::{ClientNetwork, ListenAddress, Upstream};
-pub use self::file_pattern::FilePattern;
-pub use self::findings::{Finding, Findings, Severity};
-pub use self::http::HttpConfig;
-pub use self::per_listener::PerListener;
-pub use self::proxy::{Limits, Proxy, SniCertificate, Token, TokenHash, routes};
-pub use self::rate_limit::RateLimit;
-pub use self::secret::Secret;
-pub use self::sources::ConfigFiles;
-pub use self::tls::{
-    CipherSuite, ClientAuth, ClientCertificate, Curve, PemMaterial, TlsConfig, TlsVersion,
+pub use self::addresses::{
+    ClientNetwork, ListenAddress, ListenAddressError, Upstream, UpstreamError,
 };
-pub use self::users::{PasswordHash, User};
+pub use self::files::{ConfigFiles, FilePattern, Secret};
+pub use self::keys::{reference, schema};
+pub use self::per_listener::PerListener;
+pub use self::proxy::Proxy;
+pub use self::sections::{
+    HttpConfig, Limits, Network, PasswordHash, PemMaterial, ProxyProtocol, RateLimit,
+    SniCertificate, TlsConfig, Token, TokenHash, User,
+};
+pub use self::tls_names::{CipherSuite, ClientAuth, ClientCertificate, Curve, TlsVersion};
+pub use self::yaml::{Finding, Findings, NodeId, Severity};
 
-use self::document::Document;
-use self::findings::Problems;
-use self::node::Node;
-use self::proxy::Others;
+use self::files::YamlFile;
+use self::keys::file::{
+    BASIC_AUTH_USERS, FILE, HTTP_SERVER_CONFIG, PROXY_SECTION, RATE_LIMIT_SECTION,
+    TLS_SERVER_CONFIG, home_of,
+};
+use self::keys::toolkit::INTERVAL;
+use self::keys::{Reader, Section, Value};
+use self::sections::{TlsSection, users};
+use self::yaml::Node;
 
 /// A whole, valid configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `None`: plaintext.
+    /// The TLS of the listeners; `None`: plaintext.
     pub tls: PerListener<Option<TlsConfig>>,
+    /// The settings of HTTP.
     pub http: HttpConfig,
-    /// Empty: no authentication by password.
+    /// The users; none: no authentication by password.
     pub users: Vec<User>,
-    /// `None`: no limit.
+    /// The rate limit of the whole server, if there is any.
     pub rate_limit: Option<RateLimit>,
+    /// The section of exporter-guard itself.
     pub proxy: Proxy,
+    /// The protections that the file turns off in words.
     pub declared: ExplicitlyOff,
-    /// Of each YAML file that belongs to it, whether the last line has an end.
+    /// The paths of all YAML files that belong to it, and whether the last line of each has an end.
     pub texts: BTreeMap<PathBuf, bool>,
 }
 
-/// What the file says in so many words of a protection that is off: an empty section (`{}`). What is
-/// absent or null says nothing.
+/// The protections that the file turns off in so many words: by an empty section (`{}`). A section that
+/// is absent or null says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExplicitlyOff {
+    /// True if the file has `tls_server_config: {}`.
     pub tls_explicitly_off: bool,
+    /// True if the file has `basic_auth_users: {}`.
     pub users_explicitly_none: bool,
+    /// Whether the file has `rate_limit: {}`, or an interval there.
+    pub rate_limit_off: bool,
 }
 
 impl Config {
-    /// `listener`: one that has its own TLS; `None`: all others.
+    /// Returns what a handshake asks of clients where requests are to meet `demanded`: the same
+    /// without insisting where a public path needs no certificate. `listener` is one that has its own
+    /// TLS; `None`: all others.
     pub fn in_handshake(&self, listener: Option<&str>, demanded: ClientAuth) -> ClientAuth {
         let is_there = |name: &String| match listener {
             Some(listener) => name == listener,
@@ -79,88 +99,91 @@ impl Config {
     }
 }
 
-/// What a file holds, good or bad.
+/// The content of a file, good or bad.
 pub struct Reading {
-    /// `None` when there is an error among the findings.
+    /// The configuration; `None` when there is an error among the findings.
     pub config: Option<Config>,
     /// The TLS sections that could be read, also when another section is broken, so that the
     /// problems of their material can be reported along with the others.
     pub tls: PerListener<Option<TlsConfig>>,
+    /// The findings about the file and those that it names.
     pub findings: Findings,
+    /// The files that were read, or tried.
     pub files: ConfigFiles,
 }
 
-const TLS: &str = "tls_server_config";
-
-/// The sections of the file, for messages.
-const SECTIONS: [&str; 5] = [TLS, "http_server_config", "basic_auth_users", "rate_limit", "proxy"];
-
-/// Read the file and every file it names.
+/// Reads the file and every file it names.
 pub fn read(path: &Path) -> Reading {
-    let mut sources = ConfigFiles::new(path);
-    match sources.read(path) {
-        Ok(bytes) => parse_as(path, bytes.to_vec(), sources),
-        Err(message) => unreadable(path, sources, &message),
+    let mut files = ConfigFiles::new(path);
+    match files.read(path) {
+        Ok(bytes) => parse_as(path, bytes.to_vec(), files),
+        Err(error) => failed(Findings::unreadable(path, error.to_string()), files),
     }
 }
 
-/// Read `text` as if it were the content of `path`, and every file it names.
+/// Reads `text` as if it were the content of `path`, and every file it names.
 pub fn parse(path: &Path, text: Vec<u8>) -> Reading {
     parse_as(path, text, ConfigFiles::new(path))
 }
 
-fn parse_as(path: &Path, text: Vec<u8>, sources: ConfigFiles) -> Reading {
-    let Ok(text) = String::from_utf8(text) else {
-        return unreadable(path, sources, "not UTF-8 text");
-    };
-    match Document::parse(text) {
-        Ok((document, root)) => validate(path, document, &root, sources),
-        Err(error) => {
-            let mut findings = Findings::new(path, None);
-            findings.push_at_line(error.line, &error.message);
-            Reading { config: None, tls: PerListener::default(), findings, files: sources }
-        }
+fn parse_as(path: &Path, text: Vec<u8>, mut files: ConfigFiles) -> Reading {
+    match YamlFile::parse(path, text, &mut files) {
+        Ok(file) => read_file(file, files),
+        Err(findings) => failed(findings, files),
     }
 }
 
-fn unreadable(path: &Path, sources: ConfigFiles, message: &str) -> Reading {
-    let mut findings = Findings::new(path, None);
-    findings.push_at_line(None, message);
-    Reading { config: None, tls: PerListener::default(), findings, files: sources }
+fn failed(findings: Findings, files: ConfigFiles) -> Reading {
+    Reading { config: None, tls: PerListener::default(), findings, files }
 }
 
-fn validate(path: &Path, document: Document, root: &Node, mut sources: ConfigFiles) -> Reading {
-    sources.note_text(path, document.ends_in_newline());
-    let mut problems = Problems::of(document);
-    let root = root.section("", &SECTIONS, &mut problems);
-    let tls_node = root.get(TLS);
-    let users_node = root.get("basic_auth_users");
-    let http = HttpConfig::validate(root.get("http_server_config"), &mut problems);
-    let tls = TlsConfig::validate(tls_node, TLS, http.http2, &mut sources, &mut problems);
-    let users = users::validate(users_node, &mut problems);
+fn read_file(file: YamlFile, files: ConfigFiles) -> Reading {
+    let files = RefCell::new(files);
+    let reader = Reader::new(file.findings, &files, home_of);
+    let mut config = read_sections(&reader, &file.root);
+    let findings = reader.into_findings();
+    let mut files = files.into_inner();
+    config.texts = files.take_texts();
+    let tls = config.tls.clone();
+    let config = (!findings.has_errors()).then_some(config);
+    Reading { config, tls, findings, files }
+}
+
+/// Reads every section. What is wrong with one is among the reader's findings.
+fn read_sections(reader: &Reader<'_>, root: &Node) -> Config {
+    let file = Section::open(Value::new(reader, root, ""), &FILE);
+    let http = HttpConfig::read(file.get(&HTTP_SERVER_CONFIG).as_ref());
+    let tls = file.find(&TLS_SERVER_CONFIG);
+    let tls = tls.map_or(TlsSection::Off, |value| TlsSection::read(value, http.http2));
+    let users = users::read(file.get(&BASIC_AUTH_USERS).unwrap_or_default());
     if !users.is_empty() && tls.is_off() {
-        let node = users_node.expect("there are users");
-        problems
-            .warning(node, "basic_auth_users: without TLS, passwords cross the network in clear");
+        file.warning(&BASIC_AUTH_USERS, "without TLS, passwords cross the network in clear");
     }
-    let rate_limit = RateLimit::validate(root.get("rate_limit"), &mut problems);
-    let others = Others { users: &users, http2: http.http2 };
-    let (proxy, tls) =
-        Proxy::validate(root.get("proxy"), tls, &others, &mut sources, &mut problems);
-    let texts = sources.take_texts();
-    let declared = ExplicitlyOff {
-        tls_explicitly_off: tls_node.is_some_and(Node::is_empty_map),
-        users_explicitly_none: users_node.is_some_and(Node::is_empty_map),
+    let rate_limit = file.get(&RATE_LIMIT_SECTION);
+    let (proxy, tls) = match file.get(&PROXY_SECTION) {
+        Some(section) => Proxy::read(&section, tls, &users, http.http2),
+        None => (Proxy::default(), PerListener::same(tls.into_option())),
     };
-    let findings = Findings::from_problems(path, problems);
-    let config = (!findings.has_errors()).then(|| Config {
-        tls: tls.clone(),
+    let is_empty =
+        |value: Option<Value<'_>>| value.is_some_and(|value| value.node().is_empty_mapping());
+    let rate_limit_off = is_empty(file.find(&RATE_LIMIT_SECTION))
+        || rate_limit.as_ref().is_some_and(|section| section.has(&INTERVAL));
+    let config = Config {
+        tls,
         http,
         users,
-        rate_limit,
+        rate_limit: rate_limit.and_then(|section| RateLimit::read(&section)),
         proxy,
-        declared,
-        texts,
-    });
-    Reading { config, tls, findings, files: sources }
+        declared: ExplicitlyOff {
+            tls_explicitly_off: is_empty(file.find(&TLS_SERVER_CONFIG)),
+            users_explicitly_none: is_empty(file.find(&BASIC_AUTH_USERS)),
+            rate_limit_off,
+        },
+        texts: BTreeMap::new(),
+    };
+    // A broken section may be the one that asks.
+    if !reader.has_errors() {
+        open_listeners::check(&file, &config);
+    }
+    config
 }

@@ -18,6 +18,7 @@ use super::peer::{Peer, TlsPeerInfo};
 use super::proxy_header;
 use super::serve::{self, Admitted};
 use super::transport::Transport;
+use crate::auth::KnownNetworks;
 use crate::config::{ClientNetwork, Limits};
 use crate::observe::{LogThrottle, Metrics};
 use crate::os::descriptors;
@@ -64,6 +65,8 @@ pub struct Connections {
     refusals_logged: Arc<LogThrottle>,
     tracker: Arc<ConnectionTracker>,
     budget: Arc<MemoryBudget>,
+    /// The client networks that some connections are reserved for.
+    known_networks: Arc<KnownNetworks>,
     /// The number of connections that there are descriptors for.
     affordable: usize,
     tasks: TaskTracker,
@@ -77,26 +80,38 @@ impl Connections {
         current: Arc<Current>,
         metrics: Arc<Metrics>,
         handshakes: Arc<HandshakePool>,
+        known_networks: Arc<KnownNetworks>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self {
+        let connections = Self {
             current,
             metrics,
             handshakes_logged: Arc::default(),
             refusals_logged: Arc::default(),
             tracker: Arc::default(),
             budget: Arc::default(),
+            known_networks,
             affordable: descriptors::connections(),
             tasks: TaskTracker::new(),
             handshakes,
             stopping,
-        }
+        };
+        let refusals = [LimitReached::Total, LimitReached::PerNetwork].map(LimitReached::reason);
+        connections.metrics.connections.expect(&refusals, HandshakeError::kinds());
+        // Records them before the first connection.
+        let _ = connections.limits(connections.current.load().limits());
+        connections
     }
 
-    /// Shares everything but the count of connections and the memory for clients: a flood on one of the two closes no connection
-    /// of the other.
+    /// Shares everything but the count of connections and the memory for clients: a flood on one of the
+    /// two closes no connection of the other, and nothing is reserved where nobody authenticates.
     pub fn with_own_limits(&self) -> Self {
-        Self { tracker: Arc::default(), budget: Arc::default(), ..self.clone() }
+        Self {
+            tracker: Arc::default(),
+            budget: Arc::default(),
+            known_networks: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Returns the memory that clients of the web listeners may make the guard hold.
@@ -123,7 +138,8 @@ impl Connections {
             let permit = if sends_proxy_header {
                 self.tracker.assign_later(limits)
             } else {
-                self.tracker.assign(ClientNetwork::of(address), limits)
+                let network = ClientNetwork::of(address);
+                self.tracker.assign(network, self.known_networks.contains(network), limits)
             };
             match permit {
                 Ok(permit) => {
@@ -151,7 +167,7 @@ impl Connections {
     ) where
         A: HttpServerApp + Send + Sync + 'static,
     {
-        let _open = self.metrics.connection_opened();
+        let _open = self.metrics.connections.opened();
         let listener = Arc::clone(&client.listener);
         let tls = match protocol {
             Protocol::Plaintext => None,
@@ -191,6 +207,9 @@ impl Connections {
         };
         match established {
             Ok(Some(Established { transport, address, permit })) => {
+                if let Some(ssl) = transport.ssl() {
+                    self.metrics.connections.handshake(ssl.version_str(), ssl.session_reused());
+                }
                 let tls = transport.ssl().zip(clients);
                 let tls = tls.map(|(ssl, (auth, verifier))| TlsPeerInfo::of(ssl, auth, &verifier));
                 let peer = peer(address, tls);
@@ -224,7 +243,9 @@ impl Connections {
             }
             // The header was the load balancer's; its client has sent nothing yet.
             io.begun.store(false, Relaxed);
-            if let Err(limit) = permit.assign(ClientNetwork::of(address), limits) {
+            let network = ClientNetwork::of(address);
+            let is_known = self.known_networks.contains(network);
+            if let Err(limit) = permit.assign(network, is_known, limits) {
                 self.connection_refused(limit, address);
                 return Ok(None);
             }
@@ -243,14 +264,17 @@ impl Connections {
 
     /// Returns the configured limits, as far as there are descriptors for them.
     fn limits(&self, limits: &Limits) -> ConnectionLimits {
-        ConnectionLimits {
+        let limits = ConnectionLimits {
             total: limits.max_connections.min(self.affordable),
             per_network: limits.max_connections_per_address,
-        }
+            reserves: !self.known_networks.is_empty(),
+        };
+        self.metrics.connections.set_limits(limits.total, limits.per_network);
+        limits
     }
 
     fn connection_refused(&self, limit: LimitReached, address: Option<SocketAddr>) {
-        self.metrics.connection_refused(limit.reason());
+        self.metrics.connections.refused(limit.reason());
         self.log_refusal("Connection", limit.reason(), address);
     }
 
@@ -260,7 +284,7 @@ impl Connections {
         reason: &'static str,
         address: Option<SocketAddr>,
     ) {
-        self.metrics.request_refused(reason);
+        self.metrics.request_refused(reason, address_of(address));
         self.log_refusal(what, reason, address);
     }
 
@@ -272,7 +296,7 @@ impl Connections {
     }
 
     fn handshake_failed(&self, error: &HandshakeError, peer: &Peer) {
-        self.metrics.handshake_failed();
+        self.metrics.connections.handshake_failed(error.kind());
         let (kind, reason) = match error {
             // Health checks and port scans are no news.
             HandshakeError::Silent => return,
@@ -285,4 +309,9 @@ impl Connections {
             tracing::warn!(reason, remote = %peer, suppressed, "Handshake failed");
         }
     }
+}
+
+/// Returns the address of a client without its port, for the status page.
+fn address_of(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "unix".to_owned(), |address| address.ip().to_string())
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
+use openssl::x509::X509VerifyResult;
 use pingora::protocols::tls::SslStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -24,6 +25,7 @@ const HTTP_ON_TLS_PORT: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 const TIMED_OUT: &str = "timed out";
+const CLOSED: &str = "closed by the client";
 
 /// The reason why a connection ended before its first request.
 #[derive(Debug)]
@@ -39,6 +41,45 @@ pub enum HandshakeError {
     TlsOnPlainPort,
     /// The TLS handshake failed. The reason is OpenSSL's or the socket's, and holds nothing secret.
     Tls(String),
+}
+
+/// The reasons of OpenSSL that have a value of their own in the metrics, by a part of their text.
+/// They are few, since a client chooses how its handshake fails.
+const TLS_KINDS: [(&str, &str); 8] = [
+    (TIMED_OUT, "timed out"),
+    (CLOSED, "closed by the client"),
+    ("unsupported protocol", "no common version"),
+    ("no shared cipher", "no common cipher suite"),
+    ("no suitable key share", "no common group"),
+    ("did not return a certificate", "no client certificate"),
+    ("certificate verify failed", "client certificate not accepted"),
+    ("alert", "refused by the client"),
+];
+
+/// The reason of every other TLS handshake.
+const OTHER_KIND: &str = "other";
+
+impl HandshakeError {
+    /// Returns every reason that the metrics name.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        let others = [Self::Silent, Self::ProxyProtocol, Self::HttpOnTlsPort, Self::TlsOnPlainPort];
+        let tls = TLS_KINDS.iter().map(|(_, kind)| *kind).chain([OTHER_KIND]);
+        others.map(|error| error.kind()).into_iter().chain(tls)
+    }
+
+    /// Returns the reason as the metrics name it, one of a fixed few.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Silent => "nothing sent",
+            Self::ProxyProtocol => "no valid PROXY header",
+            Self::HttpOnTlsPort => "HTTP request to an HTTPS port",
+            Self::TlsOnPlainPort => "TLS on a plaintext port",
+            Self::Tls(reason) => {
+                let kind = TLS_KINDS.iter().find(|(text, _)| reason.contains(text));
+                kind.map_or(OTHER_KIND, |(_, kind)| kind)
+            }
+        }
+    }
 }
 
 /// Prepares a connection for HTTP, under the deadline that is armed: by a TLS handshake, or without
@@ -99,7 +140,7 @@ async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, Handshak
             Ok(Transport::Tls(Box::new(stream)))
         }
         Err(error) => {
-            let reason = describe(&error);
+            let reason = describe(&error, stream.ssl().verify_result());
             // Sends the alert that tells the client the reason.
             let _ = stream.get_mut().flush().await;
             Err(HandshakeError::Tls(reason))
@@ -107,15 +148,20 @@ async fn accept(acceptor: &Acceptor, io: SocketIo) -> Result<Transport, Handshak
     }
 }
 
-fn describe(error: &openssl::ssl::Error) -> String {
+/// Describes the failure; `verified`: what became of the client's certificate.
+fn describe(error: &openssl::ssl::Error, verified: X509VerifyResult) -> String {
     if let Some(stack) = error.ssl_error() {
         let reasons: Vec<&str> = stack.errors().iter().filter_map(|e| e.reason()).collect();
-        return reasons.join("; ");
+        let reasons = reasons.join("; ");
+        return match verified {
+            X509VerifyResult::OK => reasons,
+            cause => format!("{reasons}: {}", cause.error_string()),
+        };
     }
     match error.io_error() {
         Some(error) if error.kind() == io::ErrorKind::TimedOut => TIMED_OUT.to_owned(),
         Some(error) => error.to_string(),
-        None => "closed by the client".to_owned(),
+        None => CLOSED.to_owned(),
     }
 }
 

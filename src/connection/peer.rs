@@ -22,6 +22,8 @@ pub struct TlsPeerInfo {
     certificate: ClientCertificate,
     presented: Option<PresentedCertificate>,
     names: Option<ClientNames>,
+    /// The version, such as `TLSv1.3`.
+    version: &'static str,
     /// The name that the client asked for (SNI, RFC 6066 section 3).
     server_name: Option<Box<str>>,
 }
@@ -37,7 +39,7 @@ impl TlsPeerInfo {
             Some(_) => client_auth.presented_level(),
             None => ClientCertificate::Optional,
         };
-        Self { certificate, presented, names, server_name }
+        Self { certificate, presented, names, version: ssl.version_str(), server_name }
     }
 }
 
@@ -120,6 +122,16 @@ impl Peer {
     /// Returns the name that the client asked for in its handshake (SNI).
     pub fn server_name(&self) -> Option<&str> {
         self.tls.as_ref()?.server_name.as_deref()
+    }
+
+    /// Returns the TLS version of the connection; `None` in plaintext.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        self.tls.as_ref().map(|tls| tls.version)
+    }
+
+    /// Returns the address without its port; `unix` on a unix socket.
+    pub fn host(&self) -> String {
+        self.address.map_or_else(|| "unix".to_owned(), |address| address.ip().to_string())
     }
 
     /// Disarms the deadline for the request head. To be called once the engine has read it.

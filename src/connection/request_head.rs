@@ -77,8 +77,22 @@ fn framing(head: &[u8]) -> Option<BodyFraming> {
     Some(framing)
 }
 
-fn is_length(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+/// Returns whether the value of a `Content-Length` is a plain number. RFC 9110 section 8.6 allows
+/// leading zeros, which no client sends and which some programs read as octal.
+pub fn is_length(value: &[u8]) -> bool {
+    value.iter().all(u8::is_ascii_digit) && (value == b"0" || !matches!(value, [] | [b'0', ..]))
+}
+
+/// Returns whether a byte may stand in a request target: visible ASCII (RFC 3986 section 2), and no
+/// `#`, since a fragment is never sent (RFC 9110 section 7.1).
+pub fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
+}
+
+/// Returns whether a target is in origin-form, or in asterisk-form with its method (RFC 9112 sections
+/// 3.2.1 and 3.2.4).
+pub fn is_path(target: &[u8], method: &str) -> bool {
+    target.starts_with(b"/") || (target == b"*" && method == "OPTIONS")
 }
 
 /// Returns the value when the line is this field. White space before the colon counts as part of
@@ -95,7 +109,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 fn has_request_line(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.iter().any(|byte| matches!(byte, 0..b' ' | b'#' | 0x7f)) {
+    if !line.iter().all(|byte| *byte == b' ' || is_target_byte(*byte)) {
         return false;
     }
     let mut words = line.split(|byte| *byte == b' ');
@@ -107,10 +121,9 @@ fn has_request_line(head: &[u8]) -> bool {
     let is_absolute = |scheme: &[u8]| {
         target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
-    let is_target = target.starts_with(b"/")
+    let is_target = std::str::from_utf8(method).is_ok_and(|method| is_path(target, method))
         || is_absolute(b"http://")
         || is_absolute(b"https://")
-        || (target == b"*" && method == b"OPTIONS")
         // The engine refuses CONNECT, whatever its target.
         || method == b"CONNECT";
     !method.is_empty() && is_target && !version.is_empty()
@@ -151,6 +164,9 @@ mod tests {
         assert_eq!(framing("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), None);
         assert_eq!(framing("Content-Length: 3\r\nContent-Length: 3\r\n"), None);
         assert_eq!(framing("Content-Length: 3, 3\r\n"), None);
+        assert_eq!(framing("Content-Length: 0\r\n"), Some(BodyFraming::Framed));
+        assert_eq!(framing("Content-Length: 03\r\n"), None);
+        assert_eq!(framing("Content-Length: 00\r\n"), None);
         assert_eq!(framing("Transfer-Encoding: x, chunked\r\n"), None);
         assert_eq!(framing("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), None);
     }
@@ -160,7 +176,7 @@ mod tests {
         let is_accepted = |line: &str| {
             find(format!("{line}\r\nHost: a\r\n\r\n").as_bytes(), 0) != Head::Malformed
         };
-        for line in ["GET /\u{e9} HTTP/1.1", "OPTIONS * HTTP/1.1", "GET HTTP://a/ HTTP/1.1"] {
+        for line in ["GET /%C3%A9 HTTP/1.1", "OPTIONS * HTTP/1.1", "GET HTTP://a/ HTTP/1.1"] {
             assert!(is_accepted(line), "{line}");
         }
         for line in [
@@ -170,6 +186,7 @@ mod tests {
             "GET /a b HTTP/1.1",
             "GET /\r HTTP/1.1",
             "GET /#a HTTP/1.1",
+            "GET /\u{e9} HTTP/1.1",
             "GET a HTTP/1.1",
             "GET ftp://a/ HTTP/1.1",
             "GET * HTTP/1.1",

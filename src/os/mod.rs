@@ -11,6 +11,7 @@ pub mod descriptors;
 pub mod dumps;
 pub mod environment;
 pub mod exit_codes;
+pub mod file_trust;
 pub mod limits;
 pub mod memory;
 pub mod openssl;

@@ -6,9 +6,9 @@ use std::panic::catch_unwind;
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContextBuilder, SslRef, SslSessionRef};
-use openssl::x509::X509Crl;
 use openssl::x509::store::{X509Store, X509StoreBuilderRef, X509StoreRef};
-use openssl_sys::{SSL, SSL_CTX, SSL_SESSION, X509_CRL, X509_STORE};
+use openssl::x509::{X509Crl, X509StoreContextRef};
+use openssl_sys::{SSL, SSL_CTX, SSL_SESSION, X509_CRL, X509_STORE, X509_STORE_CTX};
 
 /// The decisions that are made when a session ticket is written and when it is presented
 /// (SSL_CTX_set_session_ticket_cb(3)).
@@ -20,6 +20,15 @@ pub trait TicketPolicy: 'static {
     /// Returns whether a session with this data may be resumed.
     fn may_resume(data: &[u8]) -> bool;
 }
+
+/// The last word about each certificate and each problem of a chain that is verified
+/// (X509_STORE_CTX_set_verify_cb(3)).
+pub trait VerifyPolicy: 'static {
+    /// Returns whether to go on; `ok` is what OpenSSL thinks.
+    fn accept(ok: bool, context: &mut X509StoreContextRef) -> bool;
+}
+
+type VerifyCallback = unsafe extern "C" fn(c_int, *mut X509_STORE_CTX) -> c_int;
 
 // SSL_TICKET_STATUS and SSL_TICKET_RETURN of <openssl/ssl.h>.
 const STATUS_EMPTY: c_int = 3;
@@ -59,6 +68,7 @@ unsafe extern "C" {
         length: *mut usize,
     ) -> c_int;
     fn X509_STORE_up_ref(store: *mut X509_STORE) -> c_int;
+    fn X509_STORE_set_verify_cb(store: *mut X509_STORE, callback: VerifyCallback);
     fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
 }
 
@@ -115,6 +125,23 @@ pub fn add_crl(store: &mut X509StoreBuilderRef, crl: &X509Crl) -> Result<(), Err
     // SAFETY: the store takes a reference of its own to the list.
     let added = unsafe { X509_STORE_add_crl(store.as_ptr(), crl.as_ptr()) };
     if added == 1 { Ok(()) } else { Err(ErrorStack::get()) }
+}
+
+/// Makes verifications with this store ask `P`. A handshake asks its own callback instead.
+pub fn set_verify_policy<P: VerifyPolicy>(store: &mut X509StoreBuilderRef) {
+    // SAFETY: the store outlives the call, and the callback is a function that needs no argument.
+    unsafe { X509_STORE_set_verify_cb(store.as_ptr(), verify::<P>) }
+}
+
+/// Called for each certificate and each problem of a chain. A panic must not unwind into OpenSSL; it
+/// refuses the chain.
+unsafe extern "C" fn verify<P: VerifyPolicy>(ok: c_int, context: *mut X509_STORE_CTX) -> c_int {
+    let accepted = catch_unwind(|| {
+        // SAFETY: OpenSSL passes the verification that goes on, valid and not used otherwise during
+        // the call.
+        P::accept(ok == 1, unsafe { X509StoreContextRef::from_ptr_mut(context) })
+    });
+    c_int::from(accepted.unwrap_or(false))
 }
 
 /// Called before a ticket is written. A panic must not unwind into OpenSSL; it ends the handshake.

@@ -11,8 +11,10 @@ use pingora::http::RequestHeader;
 
 use super::coalesce::Audience;
 use super::headers;
+use super::http2_request;
+use super::observed::Observed;
 use super::refusal::Refusal;
-use crate::auth::{self, Caller, Origin, Permit, Presented, Verifier};
+use crate::auth::{self, Caller, KnownNetworks, Origin, Permit, Presented, Requester, Verifier};
 use crate::config::ClientNetwork;
 use crate::config::routes::TARGETS;
 use crate::connection::Peer;
@@ -22,8 +24,9 @@ use crate::tls::PresentedCertificate;
 
 /// The destination of a request that was authorized.
 pub enum Destination {
-    /// The exporter of a route; its answer may be shared with this audience.
-    Route(Permit, Arc<Route>, Audience),
+    /// The exporter of a route; its answer may be shared with this audience, and the request counts for
+    /// this requester.
+    Route(Permit, Arc<Route>, Audience, Requester),
     /// Service discovery (`/-/targets`), which the guard answers itself.
     Targets(Vec<Target>),
 }
@@ -32,37 +35,52 @@ pub enum Destination {
 pub struct AccessRequest<'a> {
     /// The head of the request.
     pub request: &'a RequestHeader,
+    /// Whether a body follows the head.
+    pub has_body: bool,
     /// The configuration that was in force when the request began.
     pub snapshot: &'a Snapshot,
     /// The client.
     pub peer: &'a Peer,
     /// The threads that run bcrypt.
     pub verifier: &'a Verifier,
+    /// The client networks from which callers have authenticated.
+    pub known_networks: &'a KnownNetworks,
 }
 
 impl AccessRequest<'_> {
-    /// Authorizes the request: rate limit, `Host`, path, public path or credentials, rules of the
+    /// Authorizes the request: rate limit, form, `Host`, path, public path or credentials, rules of the
     /// route, what the route lets through.
     ///
     /// # Errors
     ///
     /// Returns the refusal that the client gets. Unauthenticated clients cannot enumerate routes:
     /// unknown paths are 401, not 404.
-    pub async fn authorize(&self) -> Result<Destination, Refusal> {
+    pub async fn authorize(&self, observed: &mut Observed) -> Result<Destination, Refusal> {
         if let Some(limiter) = &self.snapshot.rate_limiter {
-            limiter.take(Instant::now()).map_err(Refusal::RateLimited)?;
+            let network = ClientNetwork::of(self.address());
+            let known = self.known_networks.contains(network).then_some(network);
+            limiter.take(known, Instant::now()).map_err(Refusal::RateLimited)?;
         }
+        http2_request::check(self.request)?;
         headers::check_host(self.request)?;
         let target = self.target();
         let route = self.route(&target)?;
+        observed.route = route.cloned();
         if let Some(route) = route
             && let Some(declared) = route.public(&target)
         {
             let permit = route.check(auth::public(declared), &target).map_err(Refusal::Route)?;
-            return Ok(Destination::Route(permit, Arc::clone(route), Audience::Everybody));
+            let requester = Requester::Network(ClientNetwork::of(self.address()));
+            return Ok(Destination::Route(
+                permit,
+                Arc::clone(route),
+                Audience::Everybody,
+                requester,
+            ));
         }
         self.check_certificate()?;
         let caller = self.caller(route).await?;
+        observed.note_caller(&caller);
         if target.path == TARGETS && self.routes().any(|route| route.is_discovered()) {
             return self.targets(&caller).map(Destination::Targets);
         }
@@ -72,14 +90,15 @@ impl AccessRequest<'_> {
                 false => Refusal::Auth(auth::Refusal::NoCredentials),
             });
         };
-        let permit = route.policy.authorize(&caller).map_err(Refusal::Auth)?;
+        let permit =
+            route.policy.authorize(&caller).map_err(|refusal| self.hide(refusal, &caller))?;
         let audience = match (route.sharing(), caller.identity()) {
             (Some(sharing), _) if sharing.same_for_all => Audience::Everybody,
             (_, Some(identity)) => Audience::One(identity.clone()),
             (_, None) => Audience::Unknown,
         };
         let permit = route.check(permit, &target).map_err(Refusal::Route)?;
-        Ok(Destination::Route(permit, Arc::clone(route), audience))
+        Ok(Destination::Route(permit, Arc::clone(route), audience, caller.requester()))
     }
 
     /// Finds the route of the request. Where a path decides, one that two programs may read in two ways
@@ -121,13 +140,26 @@ impl AccessRequest<'_> {
             address: self.address(),
             names: self.peer.names(),
         };
-        if route.is_some_and(|route| route.policy.ignores_credentials()) {
-            return Ok(Caller::without_credentials(&presented));
+        let caller = if route.is_some_and(|route| route.policy.ignores_credentials()) {
+            Caller::without_credentials(&presented)
+        } else {
+            let known = (&self.snapshot.users, &self.snapshot.tokens);
+            let caller = auth::authenticate(known, self.verifier, self.origin(), &presented).await;
+            caller.map_err(Refusal::Auth)?
+        };
+        self.known_networks.add(ClientNetwork::of(self.address()), &caller.requester());
+        Ok(caller)
+    }
+
+    /// Turns the refusal of a route into the one that a request without a route gets, unless the client
+    /// may know which routes there are.
+    fn hide(&self, refusal: auth::Refusal, caller: &Caller<'_>) -> Refusal {
+        match refusal {
+            auth::Refusal::NotPermitted if !self.may_know_routes(caller) => {
+                Refusal::Auth(auth::Refusal::Unidentified)
+            }
+            refusal => Refusal::Auth(refusal),
         }
-        let known = (&self.snapshot.users, &self.snapshot.tokens);
-        auth::authenticate(known, self.verifier, self.origin(), &presented)
-            .await
-            .map_err(Refusal::Auth)
     }
 
     fn targets(&self, caller: &Caller<'_>) -> Result<Vec<Target>, Refusal> {
@@ -160,6 +192,7 @@ impl AccessRequest<'_> {
             path: self.request.uri.path(),
             query: self.request.uri.query(),
             raw: self.request.raw_path(),
+            has_body: self.has_body,
         }
     }
 

@@ -54,6 +54,14 @@ pub fn malformed_response() -> Box<Error> {
     Error::explain(ErrorType::InvalidHTTPHeader, "malformed response").into_up()
 }
 
+/// Builds the error of an exporter whose certificate is revoked, or has no revocation list in force.
+pub fn revoked() -> Box<Error> {
+    Error::explain(REVOKED, "certificate revoked, or no list in force").into_up()
+}
+
+/// pingora has no type for this.
+const REVOKED: ErrorType = ErrorType::Custom("CertificateRevoked");
+
 impl ProxyError {
     /// Classifies one of pingora's errors by its source and its type.
     pub fn of(error: &Error) -> Self {
@@ -137,6 +145,7 @@ fn upstream_cause(etype: &ErrorType) -> &'static str {
         ErrorType::ConnectNoRoute => "no route to host",
         ErrorType::TLSHandshakeTimedout => "TLS handshake timed out",
         ErrorType::TLSHandshakeFailure | ErrorType::HandshakeError => "TLS handshake failed",
+        etype if *etype == REVOKED => "its certificate is revoked, or no list of its CA counts",
         ErrorType::InvalidCert => "its certificate is not trusted",
         ErrorType::ReadTimedout => "no response in time",
         ErrorType::WriteTimedout => "does not take the request",

@@ -7,10 +7,10 @@
 use std::net::SocketAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
-use http::{StatusCode, Version};
+use http::{HeaderValue, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Error;
 
@@ -47,6 +47,7 @@ pub fn forward(
     }
     request.remove_header(&AUTHORIZATION);
     remove_fields(request, |name| is_claim(name.as_str()));
+    join_cookies(request)?;
     if let Some(address) = client {
         request.insert_header(X_FORWARDED_FOR, address.ip().to_canonical().to_string())?;
     }
@@ -59,6 +60,18 @@ pub fn forward(
         request.insert_header(HOST, upstream_authority)?;
     }
     Ok(())
+}
+
+/// Joins the `Cookie` fields into one. HTTP/2 clients split it, and an HTTP/1.1 server may read only
+/// the first (RFC 9113 section 8.2.3, RFC 6265 section 5.4).
+fn join_cookies(request: &mut RequestHeader) -> Result<(), Box<Error>> {
+    let cookies = request.headers.get_all(COOKIE);
+    if cookies.iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let crumbs = cookies.iter().map(HeaderValue::as_bytes).filter(|crumb| !crumb.is_empty());
+    let joined = crumbs.collect::<Vec<_>>().join(&b"; "[..]);
+    request.insert_header(COOKIE, joined)
 }
 
 /// Removes all fields but `Host` and `names` from a request whose answer is shared: the answer may
@@ -123,7 +136,7 @@ pub fn check_host(request: &RequestHeader) -> Result<(), Refusal> {
 
 /// Returns whether the port, if there is one, consists of digits only (RFC 3986 section 3.2.3;
 /// there may be none after the colon). The parser accepts anything as a port.
-fn has_valid_port(authority: &Authority) -> bool {
+pub fn has_valid_port(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host());
     rest.and_then(|rest| rest.strip_prefix(':').or(rest.is_empty().then_some("")))
         .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))

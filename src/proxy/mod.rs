@@ -1,8 +1,10 @@
 //! The request path: pingora's hooks, each short and delegating.
 //!
 //! A request passes these steps: rate limit → route → public path or credentials → [`Permit`] →
-//! upstream. This is the only module that implements pingora's proxy trait.
+//! shared answer or slot → upstream. This is the only module that implements pingora's proxy trait.
 
+mod admission;
+mod answers;
 mod authorize;
 pub mod claims;
 mod coalesce;
@@ -10,11 +12,15 @@ mod engine;
 mod error;
 mod forgotten;
 pub mod headers;
+mod http2_request;
+mod in_flight;
+mod observed;
 mod paced;
 mod refusal;
 mod responses;
 mod unsent;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,19 +29,24 @@ use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, HttpPeer, Result};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::auth::{Permit, Verifier};
+use crate::auth::{KnownNetworks, Permit, Verifier};
 use crate::connection::Peer;
+use crate::observe::LogThrottle;
+use crate::observe::access_log::{AccessLog, AccessLogMode};
 use crate::observe::metrics::Metrics;
-use crate::observe::{LogThrottle, metrics};
 use crate::routing::Route;
 use crate::snapshot::{Current, Snapshot};
-use crate::upstream::{Choice, Endpoint, Timeouts};
+use crate::upstream::{self, Choice, Endpoint, Timeouts};
 use crate::{connection, routing};
 use authorize::{AccessRequest, Destination};
-use coalesce::{Audience, CacheFill, Coalescer, KEYED, Key, Lookup, Scope};
+use coalesce::{Audience, CacheFill, Coalescer, KEYED};
 pub use engine::{Engine, engine};
+use error::ProxyError;
+use in_flight::{InFlight, Slot};
+use observed::Observed;
 use refusal::Refusal;
 use unsent::Unsent;
 
@@ -43,10 +54,13 @@ use unsent::Unsent;
 pub struct Guard {
     current: Arc<Current>,
     verifier: Verifier,
+    known_networks: Arc<KnownNetworks>,
     coalescer: Arc<Coalescer>,
+    in_flight: Arc<InFlight>,
     metrics: Arc<Metrics>,
     refusals_logged: LogThrottle,
     failures_logged: LogThrottle,
+    access_log: AccessLog,
 }
 
 /// One request, and the snapshot that it is judged by from beginning to end.
@@ -63,6 +77,10 @@ pub struct Context {
     unsent: Unsent,
     /// The answer to be shared; set when other requests wait for it, or may.
     fill: Option<Box<CacheFill>>,
+    /// Counts the request as in flight until the exporter's answer has been read.
+    slot: Option<Slot>,
+    /// What metrics and the access log are told.
+    observed: Observed,
 }
 
 impl Context {
@@ -83,104 +101,23 @@ impl Context {
 
 impl Guard {
     /// Builds the application, which serves each request by the configuration in force when it
-    /// begins.
-    pub fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
+    /// begins, and remembers in `known_networks` where callers have authenticated.
+    pub fn new(
+        current: Arc<Current>,
+        metrics: Arc<Metrics>,
+        known_networks: Arc<KnownNetworks>,
+        access_log: AccessLogMode,
+    ) -> Self {
         Self {
             current,
-            verifier: Verifier::default(),
+            verifier: Verifier::new(metrics.callers.verifier().clone()),
+            known_networks,
             coalescer: Arc::default(),
+            in_flight: Arc::default(),
             metrics,
             refusals_logged: LogThrottle::default(),
             failures_logged: LogThrottle::default(),
-        }
-    }
-
-    /// Answers with the answer of another request, if there is one or will be; false when the
-    /// request has to be forwarded.
-    async fn share(
-        &self,
-        session: &mut Session,
-        context: &mut Context,
-        audience: &Audience,
-    ) -> Result<bool> {
-        let Some(route) = context.route() else { return Ok(false) };
-        let Some(sharing) = route.sharing() else { return Ok(false) };
-        if !session.as_mut().is_body_empty() {
-            return Ok(false);
-        }
-        let request = session.req_header();
-        let snapshot = &context.snapshot;
-        let scope = Scope {
-            generation: snapshot.generation,
-            route: route.name().to_owned(),
-            is_tls: context.peer.tls.is_some(),
-        };
-        let Some(key) = Key::of(request, scope, audience) else { return Ok(false) };
-        let timeout = Timeouts::of(snapshot.limits(), request).response;
-        match self
-            .coalescer
-            .lookup(key, sharing, timeout, &context.peer.memory, &self.metrics)
-            .await
-        {
-            Some(Lookup::Fill(fill)) => {
-                context.fill = Some(fill);
-                Ok(false)
-            }
-            Some(Lookup::Bypass) => Ok(false),
-            Some(Lookup::Hit(answer)) => {
-                responses::shared(session, &answer).await?;
-                Ok(true)
-            }
-            None => Err(error::shared_timeout()),
-        }
-    }
-
-    fn count_refusal(&self, context: &Context, refusal: &Refusal) {
-        self.metrics.request_refused(refusal.reason());
-        if let Some(suppressed) = self.refusals_logged.admit(refusal.reason()) {
-            tracing::warn!(
-                status = refusal.status(),
-                reason = refusal.reason(),
-                remote = %context.peer,
-                suppressed,
-                "Request refused"
-            );
-        }
-    }
-
-    async fn refuse(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        refusal: Refusal,
-    ) -> Result<()> {
-        self.count_refusal(context, &refusal);
-        if let Some(delay) = refusal.delay() {
-            tokio::time::sleep(delay).await;
-        }
-        if refusal.closes_connection() {
-            session.set_keepalive(None);
-        }
-        responses::refusal(session, context, &refusal).await?;
-        if refusal.closes_connection() {
-            context.peer.close_connection();
-        }
-        Ok(())
-    }
-
-    /// Serves the guard's own metrics, at `/metrics` alone, to a caller with a permit for them.
-    async fn answer_itself(
-        &self,
-        session: &mut Session,
-        context: &Context,
-        permit: Permit,
-    ) -> Result<()> {
-        drop(permit);
-        if session.req_header().uri.path() == "/metrics" {
-            let body = self.metrics.render();
-            responses::text(session, &context.snapshot, 200, metrics::CONTENT_TYPE, body).await
-        } else {
-            responses::plain(session, &context.snapshot, 404, "Not Found").await
+            access_log: AccessLog::new(access_log),
         }
     }
 }
@@ -201,6 +138,8 @@ impl ProxyHttp for Guard {
             choice: None,
             failed: Vec::new(),
             fill: None,
+            slot: None,
+            observed: Observed::new(self.metrics.requests.begin()),
         }
     }
 
@@ -210,13 +149,18 @@ impl ProxyHttp for Guard {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // RFC 9112 section 9.6: a client that has sent its request may close its side.
         session.as_downstream_mut().set_abort_on_close(false);
+        let has_body = !session.as_mut().is_body_empty();
         let access = AccessRequest {
             request: session.req_header(),
+            has_body,
             snapshot: &context.snapshot,
             peer: &context.peer,
             verifier: &self.verifier,
+            known_networks: &self.known_networks,
         };
-        match access.authorize().await {
+        let decision = access.authorize(&mut context.observed).await;
+        self.note_access(context, decision.as_ref().err());
+        match decision {
             Err(refusal) => {
                 self.refuse(session, context, refusal).await?;
                 Ok(true)
@@ -226,21 +170,20 @@ impl ProxyHttp for Guard {
                 responses::text(session, &context.snapshot, 200, responses::JSON, body).await?;
                 Ok(true)
             }
-            Ok(Destination::Route(permit, route, _)) if route.replicas.is_own() => {
-                self.answer_itself(session, context, permit).await?;
+            Ok(Destination::Route(permit, route, ..)) if route.replicas.is_own() => {
+                self.answer_itself(session, context, (permit, &route)).await?;
                 Ok(true)
             }
-            Ok(Destination::Route(permit, route, audience)) => {
+            Ok(Destination::Route(permit, route, audience, requester)) => {
                 if let Audience::One(identity) = &audience {
                     context.peer.memory.identify(identity);
                 }
-                let has_body = !session.as_mut().is_body_empty();
                 if !context.unsent.forward(has_body) {
                     self.refuse(session, context, Refusal::NoMemory).await?;
                     return Ok(true);
                 }
                 context.authorized = Some((permit, route));
-                self.share(session, context, &audience).await
+                self.share_or_admit(session, context, &audience, &requester).await
             }
         }
     }
@@ -253,6 +196,7 @@ impl ProxyHttp for Guard {
         let Some((permit, route)) = &context.authorized else {
             return Err(error::without_permit());
         };
+        context.observed.upstream_began();
         let timeouts = Timeouts::of(context.snapshot.limits(), session.req_header());
         let replicas = &route.replicas;
         loop {
@@ -318,6 +262,10 @@ impl ProxyHttp for Guard {
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        context.observed.upstream_ended();
+        if let Some(endpoint) = context.endpoint() {
+            endpoint.health().reached();
+        }
         headers::answer(response, session.req_header().version, &context.snapshot)?;
         if !context.unsent.answer(response) {
             return Err(error::no_memory());
@@ -341,10 +289,28 @@ impl ProxyHttp for Guard {
         if read_ahead.keeps_up() && context.unsent.widen() {
             read_ahead.widen();
         }
+        if end_of_stream {
+            context.observed.upstream_ended();
+        }
         if let Some(fill) = &mut context.fill {
             fill.body(body.as_ref(), end_of_stream);
         }
+        if end_of_stream {
+            context.slot = None;
+        }
         Ok(None)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        digest: Option<&Digest>,
+        _context: &mut Context,
+    ) -> Result<()> {
+        if upstream::may_be_used(digest) { Ok(()) } else { Err(error::revoked()) }
     }
 
     fn fail_to_connect(
@@ -357,6 +323,11 @@ impl ProxyHttp for Guard {
         if let (Some(choice), Some((_, route))) = (context.choice, &context.authorized) {
             let replicas = &route.replicas;
             error.set_retry(replicas.has_other(choice, &context.failed));
+            if let (Some(cause), Some(endpoint)) =
+                (ProxyError::of(&error).upstream_cause(), replicas.endpoint(choice))
+            {
+                endpoint.health().failed(cause);
+            }
             replicas.failed(choice);
             context.failed.push(choice);
         }
@@ -369,11 +340,13 @@ impl ProxyHttp for Guard {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        let proxy_error = error::ProxyError::of(error);
+        let proxy_error = ProxyError::of(error);
         if let Some(cause) = proxy_error.upstream_cause() {
             self.metrics.upstream_failed(cause);
+            context.observed.upstream_ended();
             let endpoint = context.endpoint();
             if let Some(endpoint) = endpoint {
+                endpoint.health().failed(cause);
                 endpoint.forget_addresses();
             }
             if let Some(suppressed) = self.failures_logged.admit(cause) {
@@ -387,7 +360,7 @@ impl ProxyHttp for Guard {
                 );
             }
         }
-        if proxy_error == error::ProxyError::NoMemory {
+        if proxy_error == ProxyError::NoMemory {
             return self.out_of_memory(session, context).await;
         }
         let started = session.response_written().is_some_and(|r| !r.status.is_informational());
@@ -401,15 +374,7 @@ impl ProxyHttp for Guard {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
-        let status = session.response_written().map_or(0, |response| response.status.as_u16());
-        self.metrics.request_answered(status);
-        tracing::debug!(
-            method = %session.req_header().method,
-            path = session.req_header().uri.path(),
-            status,
-            remote = %context.peer,
-            "Request answered"
-        );
+        self.note_end(session, context);
     }
 
     /// Suppresses pingora's own log lines, which can hold whole request heads, credentials

@@ -17,14 +17,33 @@ pub enum Refusal {
     RateLimited(Duration),
     /// The caller is not authenticated or not authorized.
     Auth(auth::Refusal),
-    /// The request has no valid `Host` field (RFC 9112 section 3.2).
+    /// The request has no valid `Host` field or `:authority` (RFC 9112 section 3.2, RFC 9113 section
+    /// 8.3.1).
     BadHost,
+    /// The request is malformed (RFC 9113 section 8.1.1).
+    Malformed(Malformed),
     /// The route depends on the path, which two programs may read in two ways.
     AmbiguousPath,
     /// The answer could take more memory than the client's share of the budget has left.
     NoMemory,
     /// The caller may use a route, but no route lets this request through.
     Route(routing::Refusal),
+    /// The exporter of the route has as many requests in flight as it may have, or the caller its share
+    /// of them (`max_in_flight`).
+    TooManyInFlight,
+}
+
+/// The part of an HTTP/2 request that is malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// `:path` or `:scheme` (RFC 9113 section 8.3.1, RFC 3986).
+    Target,
+    /// `Content-Length` (RFC 9110 section 8.6).
+    ContentLength,
+    /// The name of a field (RFC 9113 section 8.2.1).
+    FieldName,
+    /// The value of a field (RFC 9113 section 8.2.1).
+    FieldValue,
 }
 
 impl Refusal {
@@ -44,10 +63,10 @@ impl Refusal {
             Refusal::Auth(auth::Refusal::NotPermitted)
             | Refusal::Route(routing::Refusal::Target) => 403,
             Refusal::Auth(_) => 401,
-            Refusal::BadHost | Refusal::AmbiguousPath => 400,
-            Refusal::NoMemory => 503,
+            Refusal::BadHost | Refusal::Malformed(_) | Refusal::AmbiguousPath => 400,
             Refusal::Route(routing::Refusal::Path) => 404,
             Refusal::Route(routing::Refusal::Method(_)) => 405,
+            Refusal::NoMemory | Refusal::TooManyInFlight => 503,
         }
     }
 
@@ -57,11 +76,16 @@ impl Refusal {
             Refusal::RateLimited(_) => "rate limit",
             Refusal::Auth(refusal) => refusal.reason(),
             Refusal::BadHost => "no valid Host header",
+            Refusal::Malformed(Malformed::Target) => "malformed request target",
+            Refusal::Malformed(Malformed::ContentLength) => "malformed Content-Length",
+            Refusal::Malformed(Malformed::FieldName) => "malformed field name",
+            Refusal::Malformed(Malformed::FieldValue) => "blank around a field value",
             Refusal::AmbiguousPath => "ambiguous path",
             Refusal::NoMemory => budget::REASON,
             Refusal::Route(routing::Refusal::Path) => "no such path",
             Refusal::Route(routing::Refusal::Method(_)) => "method not allowed",
             Refusal::Route(routing::Refusal::Target) => "target not allowed",
+            Refusal::TooManyInFlight => "too many requests in flight",
         }
     }
 
@@ -82,6 +106,14 @@ impl Refusal {
     pub fn body(&self) -> &'static str {
         match self {
             Refusal::BadHost => "Bad Request: missing or malformed Host header",
+            Refusal::Malformed(Malformed::Target) => "Bad Request: malformed request target",
+            Refusal::Malformed(Malformed::ContentLength) => {
+                "Bad Request: repeated or malformed Content-Length"
+            }
+            Refusal::Malformed(Malformed::FieldName) => "Bad Request: malformed field name",
+            Refusal::Malformed(Malformed::FieldValue) => {
+                "Bad Request: a field value that begins or ends with a blank"
+            }
             Refusal::AmbiguousPath => "Bad Request: a path with more than one reading",
             Refusal::NoMemory => "Service Unavailable: read the answers that are open",
             Refusal::Route(routing::Refusal::Path) => "Not Found",
@@ -95,6 +127,7 @@ impl Refusal {
                 "Misdirected Request: open a new connection, with a client certificate"
             }
             Refusal::Auth(auth::Refusal::NotPermitted) => "Forbidden",
+            Refusal::TooManyInFlight => "Service Unavailable: too many requests in flight",
             Refusal::Auth(_) => "Unauthorized",
         }
     }
@@ -120,7 +153,9 @@ impl Refusal {
             Refusal::RateLimited(wait) | Refusal::Auth(auth::Refusal::TooManyFailures(wait)) => {
                 Some(wait.as_secs().saturating_add(1))
             }
-            Refusal::NoMemory | Refusal::Auth(auth::Refusal::Busy) => Some(1),
+            Refusal::Auth(auth::Refusal::Busy) | Refusal::NoMemory | Refusal::TooManyInFlight => {
+                Some(1)
+            }
             _ => None,
         }
     }

@@ -31,7 +31,7 @@ pub enum Refusal {
     Path,
     /// The route does not forward the method; with those that it does.
     Method(String),
-    /// The `target` is not listed, or two programs may read it in two ways.
+    /// The `target` is not listed, or two programs may read it in two ways, or a body may hold another.
     Target,
 }
 
@@ -46,6 +46,8 @@ pub struct RequestTarget<'a> {
     pub query: Option<&'a str>,
     /// The whole request target, byte for byte.
     pub raw: &'a [u8],
+    /// Whether a body follows the head.
+    pub has_body: bool,
 }
 
 impl RequestTarget<'_> {
@@ -151,9 +153,17 @@ impl Route {
         !self.config.is_default || self.config.declared.contains(&"labels")
     }
 
-    /// Returns whether a request needs no credentials. On the default route the whole target has to be
-    /// the public path, without a query.
+    /// Returns the requests that the route may have in flight; `None`: as many as `proxy.limits` says.
+    pub fn max_in_flight(&self) -> Option<usize> {
+        self.config.policy.max_in_flight
+    }
+
+    /// Returns whether a request needs no credentials: a GET or HEAD of a public path, without a body.
+    /// On the default route the whole target has to be the public path, without a query.
     pub fn public(&self, target: &RequestTarget<'_>) -> Option<PublicPath> {
+        if target.has_body || ![Method::GET, Method::HEAD].contains(target.method) {
+            return None;
+        }
         match self.config.is_default {
             true => self.public_paths.find(target.raw),
             false => self.public_paths.find(self.inside(target.path).as_bytes()),
@@ -174,10 +184,12 @@ impl Route {
             let names = self.config.policy.methods.as_deref().unwrap_or_default();
             return Err(Refusal::Method(names.join(", ")));
         }
+        // A form in the body may hold a target that wins over that of the query, as in Go's FormValue.
+        let is_allowed = |allowed: &[String]| {
+            !target.has_body && query::has_allowed_target(target.query, allowed)
+        };
         match &self.config.allowed_targets {
-            Some(allowed) if !query::has_allowed_target(target.query, allowed) => {
-                Err(Refusal::Target)
-            }
+            Some(allowed) if !is_allowed(allowed) => Err(Refusal::Target),
             _ => Ok(permit),
         }
     }
@@ -223,6 +235,11 @@ impl Routes {
     /// Returns the routes that are reached by this listener.
     pub fn on(&self, listener: &str) -> impl Iterator<Item = &Arc<Route>> {
         self.by_listener.of(listener).all()
+    }
+
+    /// Returns every route, in no particular order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_name.values()
     }
 
     fn named(&self, name: &str) -> Option<&Arc<Route>> {

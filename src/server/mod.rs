@@ -13,11 +13,13 @@ use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use tokio::sync::watch;
 
 use crate::admin::AdminApp;
+use crate::auth::KnownNetworks;
 use crate::child::{ChildCommand, Supervisor};
 use crate::config::Upstream;
 use crate::connection::accept::Connections;
 use crate::connection::{Bound, SocketFile};
 use crate::handover::{Handover, Offer};
+use crate::observe::access_log::AccessLogMode;
 use crate::observe::{self, Metrics};
 use crate::os::sandbox::{Connect, SandboxPolicy};
 use crate::os::signals::Signals;
@@ -49,6 +51,8 @@ pub struct Plan {
     pub grace_period: Duration,
     /// Runs the threads in the sandbox.
     pub sandbox: bool,
+    /// `--log.access`.
+    pub access_log: AccessLogMode,
     /// The initial configuration.
     pub snapshot: Snapshot,
     /// The files of the initial configuration.
@@ -86,10 +90,15 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         tracing::warn!(err = %error, "Failed to raise the limit of open files");
     }
     let metrics = Arc::new(Metrics::default());
-    let expiry = plan.snapshot.certificate_expiry().map(|expiry| expiry.unix_seconds);
-    metrics.config_loaded(plan.snapshot.generation, expiry);
+    metrics.config_loaded(plan.snapshot.inventory(&plan.initial.listeners));
     let current = Arc::new(Current::from_pointee(plan.snapshot));
-    let guard = Guard::new(Arc::clone(&current), Arc::clone(&metrics));
+    let known_networks = Arc::new(KnownNetworks::default());
+    let guard = Guard::new(
+        Arc::clone(&current),
+        Arc::clone(&metrics),
+        Arc::clone(&known_networks),
+        plan.access_log,
+    );
     // The engine is built before the other threads start, since that changes the environment.
     let engine = proxy::engine(guard).map_err(ServerError::Engine)?;
     let bound = plan.listeners.iter_mut().chain(&mut plan.telemetry);
@@ -117,8 +126,11 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         Arc::clone(&current),
         Arc::clone(&metrics),
         Arc::clone(&handshakes),
+        known_networks,
         stopping,
     );
+    let web = plan.listeners.iter();
+    let web_addresses = web.map(|bound| (bound.name.clone(), bound.address.clone())).collect();
     let listeners = Listeners { web: plan.listeners, telemetry: plan.telemetry };
     let reload = reloader.handle();
     let endpoints = AdminApp {
@@ -126,6 +138,7 @@ pub fn run(mut plan: Plan) -> Result<u8, ServerError> {
         current: Arc::clone(&current),
         reload: reload.clone(),
         readiness: Arc::clone(&readiness),
+        listeners: web_addresses,
     };
     let result = runtime.block_on(async {
         let mut signals = Signals::new(plan.command.is_some()).map_err(ServerError::Signals)?;

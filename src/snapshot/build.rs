@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use openssl::hash::MessageDigest;
 
+use super::inventory::{unique_certificates, unique_lists};
 use super::load::Loaded;
 use super::{Snapshot, TlsSnapshot};
 use crate::auth::{RateLimiter, Tokens, Users};
@@ -12,6 +13,9 @@ use crate::config::{ClientAuth, Config, Finding, PerListener, Severity, TlsConfi
 use crate::routing::{RouteContext, Routes};
 use crate::tls::material::ServerMaterial;
 use crate::tls::{Acceptor, AcceptorError, ClientVerifier, Expiry};
+
+/// The bytes of the files' digest that tell one configuration from another.
+const HASH_BYTES: usize = 8;
 
 impl Snapshot {
     /// Builds a snapshot; `upstream` is where the default route leads. The passwords that
@@ -34,6 +38,19 @@ impl Snapshot {
                 message,
             }]
         };
+        let listeners = loaded.materials.iter().flatten().flat_map(ServerMaterial::describe);
+        let upstreams = loaded.upstream_materials.values();
+        let certificates = unique_certificates(
+            listeners.chain(upstreams.flat_map(|material| material.describe())),
+        );
+        let of_listeners =
+            loaded.materials.iter().flatten().flat_map(ServerMaterial::describe_lists);
+        let of_upstreams = loaded.upstream_materials.values();
+        let revocation_lists = unique_lists(
+            of_listeners.chain(of_upstreams.flat_map(|material| material.describe_lists())),
+        );
+        let digest = loaded.files.digest();
+        let hash = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
         let config = loaded.config;
         let tls = tls(&config, &loaded.materials).map_err(rejected)?;
         let headers = config
@@ -61,6 +78,9 @@ impl Snapshot {
             tls,
             headers,
             config,
+            certificates,
+            revocation_lists,
+            hash,
         })
     }
 }
@@ -72,13 +92,13 @@ fn tls(
     let of_listener = |listener: Option<&str>,
                        (tls, material): (&Option<TlsConfig>, &Option<_>)| {
         let Some(tls) = tls else { return Ok(None) };
-        let place = &tls.place;
+        let section = &tls.section;
         let material =
-            material.as_ref().ok_or_else(|| format!("{place}: no certificate was loaded"))?;
+            material.as_ref().ok_or_else(|| format!("{section}: no certificate was loaded"))?;
         let client_auth = config.in_handshake(listener, tls.client_auth);
         TlsSnapshot::new(tls, client_auth, material, config.http.http2)
             .map(Some)
-            .map_err(|error| format!("{place}.{error}"))
+            .map_err(|error| format!("{section}.{error}"))
     };
     config.tls.zip(materials).map_named(of_listener).transpose()
 }

@@ -7,6 +7,7 @@
 
 mod build;
 pub mod downgrade;
+mod inventory;
 pub mod load;
 pub mod reload;
 
@@ -17,6 +18,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::auth::{RateLimiter, Tokens, Users};
 use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener};
+use crate::observe::metrics::{Certificate, RevocationEntry};
 use crate::routing::Routes;
 use crate::tls::{Acceptor, ClientVerifier, Expiry};
 
@@ -37,6 +39,12 @@ pub struct Snapshot {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `None`: no limit.
     pub rate_limiter: Option<Arc<RateLimiter>>,
+    /// The certificates of listeners and routes, for the metrics.
+    certificates: Vec<Certificate>,
+    /// The revocation lists of their CAs, for the metrics.
+    revocation_lists: Vec<RevocationEntry>,
+    /// The first 64 bits of the digest of the files, in hexadecimal digits.
+    hash: String,
 }
 
 /// The TLS of one listener.

@@ -1,6 +1,7 @@
 //! Client certificates: whether a handshake requests, requires or verifies one, and which names are
 //! allowed.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -17,8 +18,9 @@ use openssl::x509::{
 use sha2::{Digest, Sha256};
 
 use super::material::ServerMaterial;
+use super::revocation::{AnchorWithoutList, RevocationLists};
 use crate::config::{ClientAuth, TlsConfig};
-use crate::os::openssl::share_store;
+use crate::os::openssl::{VerifyPolicy, share_store};
 
 /// Decides about the certificates of clients: in handshakes, and again on open connections once the
 /// configuration has changed.
@@ -27,6 +29,7 @@ pub struct ClientVerifier {
     /// `None`: certificates are not verified.
     store: Option<X509Store>,
     client_cas: Vec<X509>,
+    crls: RevocationLists,
     allowed_sans: Vec<String>,
     digest: [u8; 32],
 }
@@ -43,12 +46,14 @@ impl ClientVerifier {
         material: &ServerMaterial,
     ) -> Result<Self, ErrorStack> {
         let client_cas = material.client_cas.clone();
-        let store = client_auth.verifies().then(|| trust_store(&client_cas)).transpose()?;
+        let crls = material.client_crls.clone();
+        let store = client_auth.verifies().then(|| trust_store(&client_cas, &crls)).transpose()?;
         let mut hasher = Sha256::new();
         hasher.update([u8::from(store.is_some()), u8::from(client_auth == ClientAuth::None)]);
         for ca in &client_cas {
             hasher.update(ca.digest(MessageDigest::sha256())?);
         }
+        crls.update(&mut hasher);
         for name in &tls.allowed_sans {
             hasher.update((name.len() as u64).to_le_bytes());
             hasher.update(name);
@@ -57,14 +62,16 @@ impl ClientVerifier {
             client_auth,
             store,
             client_cas,
+            crls,
             allowed_sans: tls.allowed_sans.clone(),
             digest: hasher.finalize().into(),
         })
     }
 
-    /// Returns what tells one set of rules from another.
-    pub fn digest(&self) -> &[u8; 32] {
-        &self.digest
+    /// Returns what tells one set of rules from another: the rules, and how many of the revocation
+    /// lists count no more.
+    pub fn state(&self) -> RulesState {
+        RulesState { digest: self.digest, expired_lists: self.crls.expired() }
     }
 
     /// Returns the trusted certificates; `None` where certificates are not verified.
@@ -78,6 +85,21 @@ impl ClientVerifier {
         self.client_auth == ClientAuth::None
             || self.allowed_sans.is_empty()
             || has_allowed_name(leaf, &self.allowed_sans)
+    }
+}
+
+/// The rules for client certificates at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RulesState {
+    digest: [u8; 32],
+    /// The revocation lists that count no more.
+    expired_lists: usize,
+}
+
+impl RulesState {
+    /// Returns the same rules while every list counted.
+    pub fn before_lists_expired(self) -> Self {
+        Self { expired_lists: 0, ..self }
     }
 }
 
@@ -109,26 +131,31 @@ pub fn configure(
         }
     }
     let allowed = verifier.allowed_sans.clone();
-    builder
-        .set_verify_callback(mode, move |ok, context| accept(ok || !verifies, context, &allowed));
+    builder.set_verify_callback(mode, move |ok, context| {
+        let is_trusted = !verifies || AnchorWithoutList::accept(ok, context);
+        accept(is_trusted, context, &allowed)
+    });
     Ok(())
 }
 
 /// Builds a store of the configured CAs; without any, of the system's roots, as Go does.
-fn trust_store(client_cas: &[X509]) -> Result<X509Store, ErrorStack> {
+fn trust_store(client_cas: &[X509], crls: &RevocationLists) -> Result<X509Store, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     if client_cas.is_empty() {
         for certificate in system_roots() {
             store.add_cert(certificate)?;
         }
     }
-    for ca in client_cas {
+    let (trusts_partial_chains, trusted) = crls.trusted(client_cas);
+    for ca in trusted {
         store.add_cert(ca.clone())?;
     }
-    // Go trusts every certificate of its pool, also an intermediate whose root is not in the pool.
-    store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    if trusts_partial_chains {
+        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    }
     // What a handshake sets by itself, verification outside of one needs to be told.
     store.set_purpose(X509PurposeId::SSL_CLIENT)?;
+    crls.add_to(&mut store)?;
     Ok(store.build())
 }
 
@@ -198,6 +225,17 @@ impl ClientNames {
         let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);
         let text = |name: &X509NameEntryRef| name.data().to_string().ok();
         Self { alternatives: subject_alt_names(leaf), common: common.filter_map(text).collect() }
+    }
+
+    /// Returns the first subject alternative name, or else the first common name.
+    pub fn first(&self) -> Option<&str> {
+        self.alternatives.first().or_else(|| self.common.first()).map(String::as_str)
+    }
+
+    /// Returns the names as the configuration would list them.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let common = self.common.iter().map(|name| format!("{COMMON_NAME_PREFIX}{name}").into());
+        self.alternatives.iter().map(|name| Cow::Borrowed(name.as_str())).chain(common)
     }
 
     /// Returns whether the certificate has the name, exactly: as a DNS, e-mail, IP or URI name, or

@@ -2,12 +2,14 @@
 //! soon will not work is a warning.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::pkey::{Id, PKey, Private};
 use openssl::x509::{X509, X509Ref};
 use sha2::{Digest, Sha256};
 
+use super::revocation::{RevocationCheck, RevocationLists};
 use crate::config::routes::UpstreamTls;
 use crate::config::{Findings, PemMaterial, Severity, SniCertificate, TlsConfig, TlsVersion};
 
@@ -55,6 +57,8 @@ pub struct ServerMaterial {
     pub others: Vec<CertifiedKey>,
     /// The CAs for client certificates; empty if the file names none.
     pub client_cas: Vec<X509>,
+    /// The revocation lists of these CAs; none: no check.
+    pub client_crls: RevocationLists,
 }
 
 impl ServerMaterial {
@@ -72,7 +76,9 @@ impl ServerMaterial {
         warn_about_leaf(&tls.cert, &pair.leaf, findings);
         warn_about_rules(tls, &pair.leaf, findings);
         let others = others.into_iter().collect::<Option<_>>()?;
-        Some(Self { pair, others, client_cas: client_cas? })
+        let client_cas = client_cas?;
+        let client_crls = RevocationLists::read(&tls.client_crls, &client_cas, findings)?;
+        Some(Self { pair, others, client_cas, client_crls })
     }
 
     fn read_other(certificate: &SniCertificate, findings: &mut Findings) -> Option<CertifiedKey> {
@@ -96,6 +102,8 @@ impl ServerMaterial {
 pub struct UpstreamMaterial {
     /// The CAs that the exporter's certificate has to lead to.
     pub ca: Vec<X509>,
+    /// The revocation lists of these CAs; `None`: no check.
+    pub revocation: Option<Arc<RevocationCheck>>,
     /// The client certificate, followed by those that lead to its CA, and its key; `None`: the
     /// guard shows no certificate.
     pub client: Option<(Vec<X509>, PKey<Private>)>,
@@ -119,8 +127,17 @@ impl UpstreamMaterial {
                 findings,
             );
         }
+        let crls = RevocationLists::read(&tls.crls, &ca, findings)?;
         let mut hasher = Sha256::new();
         hasher.update(&*tls.ca.pem);
+        crls.update(&mut hasher);
+        let revocation = match RevocationCheck::new(&ca, crls).transpose() {
+            Ok(check) => check.map(Arc::new),
+            Err(cause) => {
+                error(&tls.ca, &format!("OpenSSL refuses this: {cause}"), findings);
+                return None;
+            }
+        };
         let mut client = None;
         if let Some((cert, key_material)) = &tls.client {
             hasher.update(&*cert.pem);
@@ -131,7 +148,7 @@ impl UpstreamMaterial {
         }
         let digest: [u8; 32] = hasher.finalize().into();
         let first = digest.first_chunk().copied().unwrap_or_default();
-        Some(Self { ca, client, digest: u64::from_le_bytes(first) })
+        Some(Self { ca, revocation, client, digest: u64::from_le_bytes(first) })
     }
 }
 
@@ -143,11 +160,17 @@ fn warn(material: &PemMaterial, message: &str, findings: &mut Findings) {
     report(material, Severity::Warning, message, findings);
 }
 
-fn report(material: &PemMaterial, severity: Severity, message: &str, findings: &mut Findings) {
+/// Adds a finding about a material, with the key that gives it and its file.
+pub(super) fn report(
+    material: &PemMaterial,
+    severity: Severity,
+    message: &str,
+    findings: &mut Findings,
+) {
     let file =
         material.file.as_ref().map(|file| format!(" {}:", file.display())).unwrap_or_default();
-    let message = format!("{}:{file} {message}", material.place);
-    findings.push(&material.path, severity, message);
+    let message = format!("{}:{file} {message}", material.setting);
+    findings.push(material.node, severity, message);
 }
 
 /// Reads a leaf certificate and the chain after it.
@@ -259,9 +282,9 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
         let message = format!(
             "{}.client_auth_type: without client_ca_file every certificate of the system's public \
              CAs passes",
-            tls.place
+            tls.section
         );
-        findings.push(&tls.client_auth_path, Severity::Warning, message);
+        findings.push(tls.client_auth_node, Severity::Warning, message);
     }
     let is_rsa = leaf.public_key().is_ok_and(|key| key.id() == Id::RSA);
     let mut tls12 = tls.cipher_suites.iter().filter(|suite| !suite.is_tls13()).peekable();
@@ -271,8 +294,8 @@ fn warn_about_rules(tls: &TlsConfig, leaf: &X509Ref, findings: &mut Findings) {
         let message = format!(
             "{}.cipher_suites: none works with the certificate's type of key, so no TLS 1.2 \
              handshake can succeed",
-            tls.place
+            tls.section
         );
-        findings.push(&tls.cipher_suites_path, Severity::Warning, message);
+        findings.push(tls.cipher_suites_node, Severity::Warning, message);
     }
 }

@@ -5,11 +5,14 @@
 
 mod acceptor;
 mod client;
+mod description;
 mod expiry;
 pub mod material;
 mod presented;
+mod revocation;
 
 pub use acceptor::{Acceptor, AcceptorError};
 pub use client::{ClientNames, ClientVerifier};
 pub use expiry::Expiry;
 pub use presented::PresentedCertificate;
+pub use revocation::{RevocationCheck, RevocationList, RevocationLists};

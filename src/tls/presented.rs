@@ -9,7 +9,7 @@ use openssl::stack::Stack;
 use openssl::x509::{X509, X509StoreContext};
 use parking_lot::Mutex;
 
-use super::client::ClientVerifier;
+use super::client::{ClientVerifier, RulesState};
 use super::expiry::Expiry;
 use crate::os::openssl::{TicketPolicy, ticket_data};
 
@@ -53,7 +53,7 @@ pub struct PresentedCertificate {
     intermediates: Vec<X509>,
     end: Option<Expiry>,
     /// The rules that the certificate was last judged by, and whether they admit it.
-    verdict: Mutex<([u8; 32], bool)>,
+    verdict: Mutex<(RulesState, bool)>,
 }
 
 impl PresentedCertificate {
@@ -66,7 +66,12 @@ impl PresentedCertificate {
             Some(session) => decode(&ticket_data(session)),
             None => end_of_chain(ssl),
         };
-        let verdict = Mutex::new((*verifier.digest(), true));
+        // A resumed session was not verified now, but when all lists counted.
+        let state = match ssl.session_reused() {
+            true => verifier.state().before_lists_expired(),
+            false => verifier.state(),
+        };
+        let verdict = Mutex::new((state, true));
         Some(Self { leaf, intermediates: sent.collect(), end, verdict })
     }
 
@@ -79,8 +84,9 @@ impl PresentedCertificate {
     /// them.
     pub fn is_admitted_by(&self, verifier: &ClientVerifier) -> bool {
         let mut verdict = self.verdict.lock();
-        if verdict.0 != *verifier.digest() {
-            *verdict = (*verifier.digest(), self.verify(verifier));
+        let state = verifier.state();
+        if verdict.0 != state {
+            *verdict = (state, self.verify(verifier));
         }
         verdict.1
     }

@@ -15,6 +15,7 @@ use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
 use super::{ClientTls, Timeouts, health};
 use crate::auth::Permit;
 use crate::config::Upstream;
+use crate::observe::metrics::UpstreamHealth;
 
 /// The time that an idle connection is kept: less than the idle timeout of any known exporter (Go
 /// has none; Python's wsgiref keeps no connection), and long enough for scrapes that come close
@@ -38,6 +39,7 @@ pub struct Endpoint {
     authority: String,
     resolved: ArcSwapOption<Resolved>,
     is_down: AtomicBool,
+    health: Arc<UpstreamHealth>,
 }
 
 impl fmt::Display for Endpoint {
@@ -57,7 +59,8 @@ impl Endpoint {
             Upstream::Unix(_) | Upstream::Own => "localhost".to_owned(),
         };
         let is_down = AtomicBool::new(false);
-        Self { upstream, tls, authority, resolved: ArcSwapOption::empty(), is_down }
+        let resolved = ArcSwapOption::empty();
+        Self { upstream, tls, authority, resolved, is_down, health: Arc::default() }
     }
 
     /// Returns the address of the exporter as it is configured.
@@ -75,8 +78,14 @@ impl Endpoint {
         !self.is_down.load(Relaxed)
     }
 
+    /// Returns what is known of the health, for metrics; no choice is made by it.
+    pub fn health(&self) -> &Arc<UpstreamHealth> {
+        &self.health
+    }
+
     pub(super) fn up(&self) {
         self.is_down.store(false, Relaxed);
+        self.health.reached();
     }
 
     /// Marks the upstream as down, and probes it until it is up again.

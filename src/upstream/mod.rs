@@ -11,4 +11,4 @@ pub use endpoint::Endpoint;
 pub use probe::Readiness;
 pub use replicas::{Choice, Replicas};
 pub use timeouts::{SCRAPE_TIMEOUT, Timeouts};
-pub use tls::ClientTls;
+pub use tls::{ClientTls, may_be_used};

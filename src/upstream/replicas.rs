@@ -47,6 +47,11 @@ impl Replicas {
         self.0.iter().any(|endpoint| *endpoint.upstream() == Upstream::Own)
     }
 
+    /// Returns the endpoints, in the order of preference.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.0.iter()
+    }
+
     /// Returns the endpoint of a choice.
     pub fn endpoint(&self, choice: Choice) -> Option<&Arc<Endpoint>> {
         self.0.get(choice.endpoint)

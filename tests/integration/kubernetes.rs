@@ -215,7 +215,7 @@ fn the_gateway_of_the_manifests_is_understood() {
     guard::write(&dir.path().join("gateway.yml"), config.replace(ROOT, root));
     guard::write_pair(&dir.path().join("tls"), "tls", &tls.identity);
     let said = guard::run(dir.path(), &["check", "--strict", "--explain", "gateway.yml"]);
-    assert_eq!(said.expect_code(0).stdout.lines().count(), 2);
+    assert_eq!(said.expect_code(0).stdout.lines().count(), 3);
     let pod = manifest("gateway-deployment.yaml")["spec"]["template"]["spec"].clone();
     let args = items(&pod["containers"][0]["args"]);
     assert!(text(&args[0]).ends_with("/config/gateway.yml"), "{args:?}");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access_log;
 mod architecture;
 mod basic_auth;
 mod child;
@@ -14,12 +15,15 @@ mod gateway;
 mod hostile;
 mod image;
 mod kubernetes;
+mod metrics;
 mod package;
 mod pingora_seams;
 mod prometheus;
+mod prometheus_rules;
 mod reload;
 mod sidecar;
 mod signals;
+mod status_page;
 mod support;
 mod systemd;
 mod telemetry;

@@ -61,22 +61,69 @@ fn every_answer_is_counted() {
         ",
     );
     let guard = GuardBuilder::new()
-        .config(limit)
+        .config(open(limit))
         .upstream(format!("http://{}", down.address()))
         .telemetry()
         .start();
     assert_eq!(guard.connect().get("/").status, 502);
     assert_eq!(guard.connect().get("/").status, 429);
     for code in [502, 429] {
-        let series = format!("exporter_guard_http_requests_total{{code=\"{code}\"}}");
-        eventually(&series, || guard.telemetry().get("/metrics").text().contains(&series));
+        let label = format!("code=\"{code}\"}}");
+        eventually(&label, || guard.telemetry().get("/metrics").text().contains(&label));
+        let series = format!("exporter_guard_http_requests_total{{{label}");
         assert_eq!(guard.metric(&series), 1.0);
     }
 }
 
 #[test]
+fn listeners_that_let_everybody_through_are_warned_of_and_counted() {
+    let tls = ServerTls::new();
+    let clients = Authority::new("clients");
+    let only = format!("{TLS}{VERIFIED_CLIENTS}");
+    let modes = ["RequireAnyClientCert", "VerifyClientCertIfGiven", "RequestClientCert"];
+    let open = modes.map(|mode| format!("{TLS}  client_auth_type: {mode}\n"));
+    for (config, is_warned, count) in [
+        (TLS, true, 1.0),
+        (&open[0], true, 1.0),
+        (&open[1], true, 1.0),
+        (&open[2], true, 1.0),
+        (&format!("{TLS}basic_auth_users: {{}}\n"), false, 1.0),
+        (OPEN, false, 1.0),
+        (&guarded(), false, 0.0),
+        (&only, false, 0.0),
+    ] {
+        let builder = GuardBuilder::new().config(config).tls(&tls);
+        let guard = builder.file("clients.crt", clients.pem()).telemetry().start();
+        assert_eq!(guard.metric("exporter_guard_open_listeners"), count, "{config}");
+        let warns = |line: &String| line.contains("everybody is let through");
+        assert_eq!(guard.stderr().iter().any(warns), is_warned, "{config}");
+    }
+}
+
+#[test]
+fn a_listener_of_its_own_is_judged_by_itself() {
+    let tls = ServerTls::new();
+    let socket = |builder: &GuardBuilder| format!("unix:{}", builder.path("own.sock").display());
+    let builder = GuardBuilder::new();
+    let own = socket(&builder);
+    let listener = format!("listeners: [{{listen_address: '{own}', tls_server_config: {{}}}}]\n");
+    let listen = format!("127.0.0.1:0,{own}");
+    let file = |declared: &str| format!("{TLS}{VERIFIED_CLIENTS}{declared}{}", proxy(&listener));
+    let builder = builder.tls(&tls).file("clients.crt", Authority::new("clients").pem());
+    let builder = builder.config(file("basic_auth_users: {}\n")).listen(listen);
+    let guard = builder.telemetry().start();
+    assert_eq!(guard.metric("exporter_guard_open_listeners"), 1.0);
+    guard.replace("web.yml", file(""));
+    let line = guard.wait_failed_reload(1);
+    assert!(
+        logfmt::field(&line, "err").contains(&format!("listener {own}: without TLS")),
+        "{line}"
+    );
+}
+
+#[test]
 fn an_empty_address_turns_telemetry_off() {
-    let guard = GuardBuilder::new().config("").start();
+    let guard = GuardBuilder::new().config(OPEN).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     let lines = guard.stderr();
     assert!(!lines.iter().any(|line| line.contains("listener=telemetry")), "{lines:#?}");

@@ -179,7 +179,7 @@ fn a_successor_has_every_listener_and_its_own_configuration() {
     let guards = Guards::on_any_port();
     let old = guards.start(&[]);
     let ports = ["web", "telemetry"].map(|listener| old.port_of(listener));
-    guards.write("web.yml", "");
+    guards.write("web.yml", OPEN);
     let mut new = guards.upgrade(old);
     assert_eq!(["web", "telemetry"].map(|listener| new.port_of(listener)), ports);
     assert_eq!(Client::plain(ports[0]).get("/metrics").text(), PAGE);
@@ -195,7 +195,7 @@ fn a_successor_may_listen_on_more_and_on_less() {
     let file = |name: &str| guards.dir.path().join(name);
     let (kept, left) = (file("kept.sock"), file("left.sock"));
     let unix = |path: &Path| format!("unix:{}", path.display());
-    guards.write("web.yml", "");
+    guards.write("web.yml", OPEN);
     guards.listen = [unix(&kept), unix(&left)].join(",");
     let old = guards.start(&[]);
     old.wait_stderr("both", 2, |line| line.contains("listener=web"));
@@ -215,10 +215,12 @@ fn a_successor_that_cannot_start_changes_nothing() {
     let old = guards.start(&[]);
     let port = old.port_of("web");
     let config = fs::read(guards.dir.path().join("web.yml")).unwrap();
-    guards.write("web.yml", "tls_server_config: {cert_file: absent.crt}");
-    guards.fail(&["--upgrade"]).expect_code(1);
+    for config in ["tls_server_config: {cert_file: absent.crt}", "", "basic_auth_users:\n"] {
+        guards.write("web.yml", config);
+        guards.fail(&["--upgrade"]).expect_code(1);
+    }
     guards.write("web.yml", config);
-    old.wait_stderr("that it goes on", 1, |line| {
+    old.wait_stderr("that it goes on", 3, |line| {
         line.contains("Failed to hand over to a successor")
     });
     assert_eq!(scrape(port), PAGE);

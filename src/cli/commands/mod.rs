@@ -9,4 +9,5 @@ pub mod init;
 mod instructions;
 mod new_files;
 pub mod quickstart;
+pub mod schema;
 pub mod serve;

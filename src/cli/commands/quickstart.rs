@@ -9,6 +9,7 @@ use super::{init, serve};
 use crate::cli::QuickstartArgs;
 use crate::config::{ListenAddress, Upstream};
 use crate::observe;
+use crate::os::file_trust;
 
 const DIRECTORY: &str = "exporter-guard-quickstart";
 /// The default address of node_exporter, on loopback.
@@ -27,6 +28,8 @@ pub fn run(args: QuickstartArgs) -> Result<u8, ServeError> {
     let listeners = serve::bind(&args.listen_addresses)?;
     let upstream = upstream();
     if file.exists() {
+        // Another user could have put it there, with a password of theirs.
+        file_trust::check(&file)?;
         println!("Using ./{DIRECTORY}; its password was printed when it was made.");
     } else {
         let port = match args.listen_addresses.first() {

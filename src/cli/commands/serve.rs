@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::child::ChildCommand;
 use crate::cli::{ProcessArgs, ServeArgs};
-use crate::config::{Finding, ListenAddress, Upstream};
+use crate::config::{Finding, ListenAddress, ListenAddressError, Upstream};
 use crate::connection::Bound;
 use crate::handover::{Handover, Offer, Predecessor, Role};
+use crate::os::file_trust::UntrustedFile;
 use crate::os::limits::InheritedLimits;
 use crate::server::{Plan, ServerError};
 use crate::snapshot::reload;
@@ -43,7 +44,7 @@ pub enum ServeError {
     },
     /// The telemetry address is not valid.
     #[error("--telemetry.listen-address: {0}")]
-    TelemetryAddress(String),
+    TelemetryAddress(ListenAddressError),
     /// The socket for successors cannot be used.
     #[error("--upgrade.socket {}: {cause}", .path.display())]
     HandoverSocket {
@@ -62,6 +63,9 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
+    /// The configuration that `quickstart` has found may be another user's.
+    #[error("not using a configuration that others can change: {0}")]
+    Untrusted(#[from] UntrustedFile),
     /// The first run of `quickstart` has failed.
     #[error(transparent)]
     Init(#[from] super::init::InitError),
@@ -140,6 +144,7 @@ pub fn start(
         handover,
         grace_period: process.grace_period,
         sandbox: !process.no_sandbox,
+        access_log: process.log_access,
         snapshot,
         initial,
     })?;

@@ -1,11 +1,12 @@
-//! Who counts as one client: the unit of every limit by address.
+//! Client networks: the unit of every limit by address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Whoever can have all of it counts as one: an IPv6 host may give itself any address of the /64 that
-/// its link is (RFC 4862). All hosts of the link are then one.
+/// An IPv4 address or an IPv6 /64. An IPv6 host may give itself any address of its link's /64
+/// (RFC 4862), so that all hosts of a link count as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientNetwork {
+    /// An IPv4 address.
     V4(Ipv4Addr),
     /// The upper half of the address.
     V6(u64),
@@ -14,6 +15,7 @@ pub enum ClientNetwork {
 }
 
 impl ClientNetwork {
+    /// Returns the network of a client; `None` is a client on a unix socket.
     pub fn of(address: Option<SocketAddr>) -> Self {
         match address.map(|address| address.ip().to_canonical()) {
             None => Self::Local,

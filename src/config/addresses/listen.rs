@@ -1,4 +1,4 @@
-//! Where to listen: `HOST:PORT`, `:PORT`, `unix:/path`.
+//! Addresses to listen on: `HOST:PORT`, `:PORT`, `unix:/path`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,32 +7,49 @@ use std::str::FromStr;
 /// A listen address as the flags give it; host names are resolved when it is bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// An empty host means every address, IPv4 and IPv6.
+    /// A TCP port.
     Tcp {
+        /// The host without brackets; empty for every address, IPv4 and IPv6.
         host: String,
+        /// The port; 0 for one that the system chooses.
         port: u16,
     },
+    /// A unix socket at an absolute path.
     Unix(PathBuf),
 }
 
-impl FromStr for ListenAddress {
-    type Err = String;
+/// A text that is no address to listen on.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenAddressError {
+    /// The text has none of the forms.
+    #[error("expected HOST:PORT, :PORT or unix:/path")]
+    Form,
+    /// The path of the socket is relative.
+    #[error("a unix socket needs an absolute path: expected HOST:PORT, :PORT or unix:/path")]
+    RelativePath,
+    /// The port is no number of 16 bits.
+    #[error("port {0:?} is not 0 to 65535: expected HOST:PORT, :PORT or unix:/path")]
+    Port(String),
+    /// An IPv6 address has no brackets.
+    #[error("an IPv6 address goes in brackets: expected HOST:PORT, :PORT or unix:/path")]
+    Brackets,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = "expected HOST:PORT, :PORT or unix:/path";
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.starts_with('/') {
-                Ok(Self::Unix(path.into()))
-            } else {
-                Err(format!("a unix socket needs an absolute path: {wanted}"))
-            };
+            let is_absolute = path.starts_with('/');
+            return is_absolute
+                .then(|| Self::Unix(path.into()))
+                .ok_or(ListenAddressError::RelativePath);
         }
-        let (host, port) = text.rsplit_once(':').ok_or(wanted)?;
-        let port =
-            port.parse().map_err(|_| format!("port {port:?} is not 0 to 65535: {wanted}"))?;
+        let (host, port) = text.rsplit_once(':').ok_or(ListenAddressError::Form)?;
+        let port = port.parse().map_err(|_| ListenAddressError::Port(port.to_owned()))?;
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         if bare.is_none() && host.contains(':') {
-            return Err(format!("an IPv6 address goes in brackets: {wanted}"));
+            return Err(ListenAddressError::Brackets);
         }
         Ok(Self::Tcp { host: bare.unwrap_or(host).to_owned(), port })
     }

@@ -1,9 +1,9 @@
-//! Addresses: where to listen, where an exporter is, and which clients count as one.
+//! Addresses: those to listen on, those of exporters, and the networks of clients.
 
 mod client_network;
 mod listen;
 mod upstream;
 
 pub use client_network::ClientNetwork;
-pub use listen::ListenAddress;
-pub use upstream::Upstream;
+pub use listen::{ListenAddress, ListenAddressError};
+pub use upstream::{Upstream, UpstreamError};

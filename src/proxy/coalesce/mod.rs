@@ -33,6 +33,8 @@ pub enum Lookup {
     Bypass,
     /// An answer of another request.
     Hit(Arc<Answer>),
+    /// There is none, and the request may not be forwarded yet.
+    Miss,
 }
 
 /// How long the body of an answer may take to arrive: it comes as fast as the client of the forwarded
@@ -84,19 +86,20 @@ impl Slots {
 }
 
 impl Coalescer {
-    /// Returns an answer, waits up to `timeout` for one that is on its way, or says how to fetch it.
-    /// `None`: it did not come in time.
+    /// Returns an answer, waits until `deadline` for one that is on its way, or says how to fetch it if
+    /// the request `may_fill`: no other request may wait for one that waits itself. `None`: the answer
+    /// did not come in time.
     pub async fn lookup(
         self: &Arc<Self>,
-        key: Key,
+        key: &Key,
         sharing: Sharing,
-        timeout: Duration,
+        (deadline, may_fill): (Instant, bool),
         memory: &Reservation,
         metrics: &Metrics,
     ) -> Option<Lookup> {
-        let deadline = (Instant::now() + timeout).into();
+        let deadline = deadline.into();
         loop {
-            let mut in_flight = match self.find(&key, sharing, memory) {
+            let mut in_flight = match self.find(key, sharing, may_fill, memory) {
                 Found::Now(lookup) => {
                     if matches!(lookup, Lookup::Hit(_)) {
                         metrics.request_shared();
@@ -120,7 +123,13 @@ impl Coalescer {
         }
     }
 
-    fn find(self: &Arc<Self>, key: &Key, sharing: Sharing, memory: &Reservation) -> Found {
+    fn find(
+        self: &Arc<Self>,
+        key: &Key,
+        sharing: Sharing,
+        may_fill: bool,
+        memory: &Reservation,
+    ) -> Found {
         let mut slots = self.slots.lock();
         match slots.by_key.get(key) {
             Some(Slot::InFlight(in_flight)) => return Found::InFlight(in_flight.clone()),
@@ -128,6 +137,9 @@ impl Coalescer {
                 return Found::Now(Lookup::Hit(Arc::clone(answer)));
             }
             _ => {}
+        }
+        if !may_fill {
+            return Found::Now(Lookup::Miss);
         }
         slots.sweep();
         let mut reservation = memory.shared();

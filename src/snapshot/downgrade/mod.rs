@@ -6,6 +6,7 @@
 //! node_exporter 1.5 whose file was rewritten in place 821 times served 569 requests without
 //! credentials.)
 
+mod limits;
 mod routes;
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,12 @@ fn find(old: &Config, config: &Config) -> Vec<String> {
         let path = path.display();
         format!("the last line of {path} has no end: refused, since half a file looks like this")
     });
-    found.chain(incomplete).chain(tls::find(old, config)).chain(routes::find(old, config)).collect()
+    found
+        .chain(incomplete)
+        .chain(tls::find(old, config))
+        .chain(limits::find(old, config))
+        .chain(routes::find(old, config))
+        .collect()
 }
 
 /// Refuses settings for listeners that do not exist.

@@ -38,6 +38,7 @@ fn tls(client_auth_type: &'static str) -> Yaml {
         ("client_auth_type", Text(client_auth_type)),
         ("client_allowed_sans", list(["a.example", "b.example"])),
         ("min_version", Text("TLS13")),
+        ("cipher_suites", list(["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"])),
     ])
 }
 
@@ -170,6 +171,30 @@ fn single_exporter() -> Yaml {
         ("tls_server_config", tls("RequireAndVerifyClientCert")),
         ("basic_auth_users", users()),
         ("proxy", Map(vec![("listeners", listener(Text("{}"))), ("public_paths", list(["/a"]))])),
+    ])
+}
+
+/// Limits that are stricter than the defaults, and a load balancer.
+fn strict_limits() -> Yaml {
+    let limits = Map(vec![
+        ("max_connections", Text("100")),
+        ("max_auth_failures", Text("5")),
+        ("max_in_flight", Text("4")),
+        ("header_timeout", Text("1s")),
+        // Looser than the default.
+        ("idle_timeout", Text("1h")),
+    ]);
+    let balancer = |listener| {
+        Map(vec![("listen_address", Text(listener)), ("sources", list(["10.0.0.0/8", "unix"]))])
+    };
+    let proxy = Map(vec![
+        ("limits", limits),
+        ("proxy_protocol", List(vec![balancer("':1'"), balancer("':2'")])),
+    ]);
+    Map(vec![
+        ("basic_auth_users", users()),
+        ("rate_limit", Map(vec![("interval", Text("1s")), ("burst", Text("20"))])),
+        ("proxy", proxy),
     ])
 }
 
@@ -307,7 +332,7 @@ fn admitted_methods(
     let is_forwarded = |(method, query): &(Method, &str)| {
         // No query on the default route, where a path with a query is never public.
         let query = route.listed_name().map(|_| *query);
-        let target = RequestTarget { method, path, query, raw: path.as_bytes() };
+        let target = RequestTarget { method, path, query, raw: path.as_bytes(), has_body: false };
         let permit = match route.public(&target) {
             Some(declared) => Some(auth::public(declared)),
             None if is_admitted => route.policy.authorize(caller).ok(),
@@ -322,13 +347,33 @@ fn admitted_methods(
 }
 
 /// Returns the requirements of handshakes as numbers, of which the greater is the stricter.
-fn requirements(config: &Config, listener: &str) -> [usize; 3] {
-    let Some(tls) = config.tls.of(listener) else { return [0; 3] };
+fn requirements(config: &Config, listener: &str) -> [usize; 5] {
+    let Some(tls) = config.tls.of(listener) else { return [0; 5] };
     // Names and CAs matter only where certificates are verified.
     let verifies = tls.client_auth.verifies();
     let sans = usize::from(!tls.allowed_sans.is_empty() || !verifies);
     let ca = usize::from(tls.client_ca.is_some() || !verifies);
-    [1 + tls.client_auth.required_level() as usize, sans, ca]
+    let suites = usize::from(!tls.cipher_suites.is_empty());
+    [1 + tls.client_auth.required_level() as usize, sans, ca, tls.min_version as usize, suites]
+}
+
+/// Returns the limits as numbers, of which the greater is the stricter.
+fn limits(config: &Config) -> [usize; 7] {
+    let limits = &config.proxy.limits;
+    let milliseconds = |time: std::time::Duration| usize::try_from(time.as_millis()).unwrap();
+    let is_behind_balancer = |listener| {
+        let from = "10.1.1.1:1".parse().ok();
+        usize::from(config.proxy.expects_proxy_protocol(listener, from))
+    };
+    [
+        usize::from(config.rate_limit.is_some()),
+        usize::MAX - limits.max_connections,
+        usize::MAX - usize::try_from(limits.max_auth_failures).unwrap(),
+        usize::MAX - limits.max_in_flight,
+        usize::MAX - milliseconds(limits.header_timeout),
+        is_behind_balancer(":1"),
+        is_behind_balancer(":2"),
+    ]
 }
 
 /// Cuts a file after each of its lines, in many orders of its keys.
@@ -342,6 +387,10 @@ fn assert_no_cut_weakens(whole: &Yaml) {
         for (end, _) in text.match_indices('\n') {
             let cut = &text[..=end];
             let Some(new) = parse(cut) else { continue };
+            for listener in [":1", ":2"] {
+                let is_open = new.tls.of(listener).is_none() && new.is_open(listener);
+                assert!(!is_open, "order {seed}, {listener}: a start is open with\n{cut}");
+            }
             if !find(&old, &new).is_empty() {
                 continue;
             }
@@ -353,6 +402,9 @@ fn assert_no_cut_weakens(whole: &Yaml) {
                 let is_weaker = was.iter().zip(&is).any(|(was, is)| is < was);
                 assert!(!is_weaker, "order {seed}, {listener}: {was:?} -> {is:?} by\n{cut}");
             }
+            let (was, is) = (limits(&old), limits(&new));
+            let is_looser = was.iter().zip(&is).any(|(was, is)| is < was);
+            assert!(!is_looser, "order {seed}: {was:?} -> {is:?} by\n{cut}");
         }
     }
     assert!(accepted >= ORDERS, "{accepted}");
@@ -379,9 +431,45 @@ fn no_cut_weakens_a_single_exporter() {
 }
 
 #[test]
+fn no_cut_loosens_limits() {
+    assert_no_cut_weakens(&strict_limits());
+}
+
+#[test]
+fn limits_are_loosened_in_words() {
+    let open = "basic_auth_users: {}\ntls_server_config: {}\n";
+    let old = "rate_limit: {interval: 1s, burst: 20}\nproxy:\n  limits: {max_connections: 9}\n  \
+               proxy_protocol: [{listen_address: ':1', sources: [10.0.0.1]}]\n";
+    let new = "rate_limit: {}\nproxy:\n  limits: {max_connections: 8192}\n  proxy_protocol: []\n";
+    let parse = |text: &str| parse(&format!("{open}{text}")).expect("a file");
+    let (old, new) = (parse(old), parse(new));
+    assert_eq!(find(&old, &new), Vec::<String>::new());
+    let nothing = parse("");
+    assert_eq!(find(&old, &nothing).len(), 3, "{:?}", find(&old, &nothing));
+}
+
+#[test]
+fn the_limit_of_a_route_is_loosened_in_words() {
+    let file = |more: &str| {
+        let rule = "access: [{networks: [10.0.0.0/8]}]";
+        let text =
+            format!("proxy:\n  routes: [{{path: /a, upstreams: ['unix:/x'], {rule}{more}}}]\n");
+        parse(&text).expect("a file")
+    };
+    let found = find(&file(", max_in_flight: 5"), &file(""));
+    assert!(found.iter().any(|message| message.contains("write `max_in_flight: 30`")), "{found:?}");
+    assert_eq!(found.len(), 1);
+    for (old, new) in [(", max_in_flight: 5", ", max_in_flight: 30"), (", max_in_flight: 200", "")]
+    {
+        assert_eq!(find(&file(old), &file(new)), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_file_whose_last_line_lost_its_end_is_refused() {
-    let old = parse("basic_auth_users: {}\n").expect("a file");
-    let new = parse("basic_auth_users: {}").expect("a file");
+    let open = "basic_auth_users: {}\ntls_server_config: {}";
+    let old = parse(&format!("{open}\n")).expect("a file");
+    let new = parse(open).expect("a file");
     assert!(find(&old, &new).iter().any(|message| message.contains("no end")));
     assert!(find(&new, &new).is_empty());
 }

@@ -78,6 +78,7 @@ fn removed_protections(change: &ListenerChange<'_>, old: &Config, new: &Config) 
     let users_gained = old.users.is_empty() && !new.users.is_empty();
     let still_requests = tls.client_auth != ClientAuth::None;
     let verifies = tls.client_auth.verifies();
+    let is_gone = |key| old_tls.declared.contains(&key) && !is_declared(key);
     let is_ca_removed = old_tls.client_ca.is_some() && tls.client_ca.is_none() && verifies;
     [
         (
@@ -97,6 +98,30 @@ fn removed_protections(change: &ListenerChange<'_>, old: &Config, new: &Config) 
             is_ca_removed && !is_declared("client_ca_file") && !is_declared("client_ca"),
             "trust every CA of the system's for client certificates",
             "client_ca_file: ''",
+        ),
+        (
+            !old_tls.client_crls.is_empty()
+                && tls.client_crls.is_empty()
+                && verifies
+                && !is_declared("client_crl_file")
+                && !is_declared("client_crl"),
+            "admit client certificates that were revoked",
+            "client_crl_file: []",
+        ),
+        (
+            is_gone("min_version") && tls.min_version < old_tls.min_version,
+            "admit older versions of TLS",
+            "min_version: TLS12",
+        ),
+        (
+            is_gone("cipher_suites") && old_tls.cipher_suites != tls.cipher_suites,
+            "offer the default cipher suites",
+            "cipher_suites: []",
+        ),
+        (
+            is_gone("curve_preferences") && old_tls.curves != tls.curves,
+            "offer the default groups",
+            "curve_preferences: []",
         ),
     ]
     .into_iter()

@@ -30,7 +30,8 @@ pub fn rfc3339(expiry: Expiry) -> String {
         .unwrap_or_default()
 }
 
-fn describe(old: &Snapshot, new: &Snapshot) -> String {
+/// Names the parts of the configuration that differ.
+pub fn describe(old: &Snapshot, new: &Snapshot) -> String {
     let (a, b): (&Config, &Config) = (&old.config, &new.config);
     let parts = [
         ("users", a.users != b.users),

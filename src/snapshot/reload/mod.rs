@@ -6,6 +6,7 @@
 //! finds the changes that inotify missed.
 
 mod change;
+mod heartbeat;
 mod watch;
 
 use std::collections::VecDeque;
@@ -18,9 +19,11 @@ use tokio::sync::oneshot;
 
 use super::load::{LoadError, Loaded};
 use super::{Current, Snapshot, downgrade, load};
-use crate::config::{ConfigFiles, Finding, Upstream};
+use crate::config::{ConfigFiles, Finding, Severity, Upstream};
+use crate::observe::LogThrottle;
 use crate::observe::metrics::Metrics;
 pub use change::rfc3339;
+use heartbeat::Heartbeat;
 use watch::Watcher;
 
 /// The time between two content checks. inotify misses changes on NFS, past its watch limit, and of
@@ -70,7 +73,10 @@ enum Message {
 
 /// Requests reloads from the reload thread.
 #[derive(Clone)]
-pub struct ReloadHandle(Sender<Message>);
+pub struct ReloadHandle {
+    messages: Sender<Message>,
+    heartbeat: Heartbeat,
+}
 
 impl ReloadHandle {
     /// Reloads now, and waits for the result. Nothing is swapped if the files have not changed
@@ -81,8 +87,13 @@ impl ReloadHandle {
     /// Returns what is wrong with the files, or the reason why they are not loaded now.
     pub async fn request(&self) -> Result<(), ReloadError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Message::Requested(reply)).map_err(|_| ReloadError::Stopping)?;
+        self.messages.send(Message::Requested(reply)).map_err(|_| ReloadError::Stopping)?;
         answer.await.unwrap_or(Err(ReloadError::Stopping))
+    }
+
+    /// Returns whether the thread has not run for a minute, so that no change comes into force.
+    pub fn is_stuck(&self) -> bool {
+        self.heartbeat.is_missing()
     }
 }
 
@@ -101,6 +112,7 @@ pub struct Initial {
 /// The reload thread, which watches the files until this value is dropped.
 pub struct Reloader {
     messages: Sender<Message>,
+    heartbeat: Heartbeat,
 }
 
 impl Reloader {
@@ -116,20 +128,22 @@ impl Reloader {
     ) -> std::io::Result<Self> {
         let (messages, inbox) = channel();
         let events = messages.clone();
+        let heartbeat = Heartbeat::new();
+        let beating = heartbeat.clone();
         std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let watcher = Watcher::new(move |event| {
                 // Fails once the reload thread has ended, which happens only when the guard stops.
                 let _ = events.send(Message::FileEvent(event));
             });
             let inbox = Inbox { messages: inbox, postponed: VecDeque::new() };
-            Worker::new(initial, current, metrics, watcher).run(inbox);
+            Worker::new(initial, current, metrics, watcher, beating).run(inbox);
         })?;
-        Ok(Self { messages })
+        Ok(Self { messages, heartbeat })
     }
 
     /// Returns a handle that requests reloads from the thread.
     pub fn handle(&self) -> ReloadHandle {
-        ReloadHandle(self.messages.clone())
+        ReloadHandle { messages: self.messages.clone(), heartbeat: self.heartbeat.clone() }
     }
 }
 
@@ -174,6 +188,7 @@ struct Worker {
     upstream: Upstream,
     current: Arc<Current>,
     metrics: Arc<Metrics>,
+    heartbeat: Heartbeat,
     watcher: Watcher,
     /// The digest of the content that was last loaded or refused. The same content is not tried
     /// twice, unless a reload is requested.
@@ -182,6 +197,8 @@ struct Worker {
     is_accepted: bool,
     /// True if a reload found the files changing, and is due again soon.
     is_postponed: bool,
+    /// Requests can be repeated at will.
+    logged: LogThrottle,
 }
 
 /// One read of all files.
@@ -205,6 +222,7 @@ impl Worker {
         current: Arc<Current>,
         metrics: Arc<Metrics>,
         mut watcher: Watcher,
+        heartbeat: Heartbeat,
     ) -> Self {
         watcher.follow(&initial.files);
         let last_digest = initial.files.digest();
@@ -215,10 +233,12 @@ impl Worker {
             upstream,
             current,
             metrics,
+            heartbeat,
             watcher,
             last_digest,
             is_accepted: true,
             is_postponed: false,
+            logged: LogThrottle::default(),
         }
     }
 
@@ -226,8 +246,9 @@ impl Worker {
         // The file may have changed between the first load and the first watch.
         let mut next_check = Instant::now();
         loop {
-            let wait = next_check.saturating_duration_since(Instant::now());
-            match inbox.next(wait) {
+            self.heartbeat.beat(&self.metrics);
+            let until_check = next_check.saturating_duration_since(Instant::now());
+            match inbox.next(until_check.min(heartbeat::INTERVAL)) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Message::Requested(reply)) => {
                     let result = self.reload(&mut inbox, Trigger::Request);
@@ -240,11 +261,12 @@ impl Worker {
                         let _ = self.reload_when_settled(&mut inbox);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= next_check => {
                     // The log and the metrics have the result.
                     let _ = self.reload(&mut inbox, Trigger::Change);
                     next_check = Instant::now() + CONTENT_CHECK_INTERVAL;
                 }
+                Err(RecvTimeoutError::Timeout) => {}
             }
             if std::mem::take(&mut self.is_postponed) {
                 next_check = next_check.min(Instant::now() + WRITER_CHECK_INTERVAL);
@@ -257,6 +279,7 @@ impl Worker {
         let first = Instant::now();
         let mut settled = first + SETTLE_TIME;
         loop {
+            self.heartbeat.beat(&self.metrics);
             let now = Instant::now();
             let wait = if self.watcher.is_being_written() {
                 WRITER_CHECK_INTERVAL
@@ -298,7 +321,9 @@ impl Worker {
         match trigger {
             Trigger::Change if is_unchanged => return Ok(()),
             Trigger::Request if is_unchanged && self.is_accepted => {
-                tracing::info!("Web configuration is unchanged");
+                if let Some(suppressed) = self.logged.admit("unchanged") {
+                    tracing::info!(suppressed, "Web configuration is unchanged");
+                }
                 return Ok(());
             }
             Trigger::Change | Trigger::Request => {}
@@ -323,6 +348,7 @@ impl Worker {
     fn read_stable(&mut self, inbox: &mut Inbox) -> Option<ReadAttempt> {
         let deadline = Instant::now() + STABLE_READ_TIMEOUT;
         loop {
+            self.heartbeat.beat(&self.metrics);
             let first = self.read();
             std::thread::sleep(SECOND_READ_DELAY);
             // Equal reads do not count while the events show that a file is being written.
@@ -357,22 +383,27 @@ impl Worker {
         }
         let new = Arc::new(Snapshot::build(loaded, &self.upstream, Some(&old))?);
         self.current.store(Arc::clone(&new));
-        self.metrics.config_reloaded();
-        self.metrics
-            .config_loaded(new.generation, new.certificate_expiry().map(|e| e.unix_seconds));
+        self.metrics.config_loaded(new.inventory(&self.listeners));
+        self.metrics.config_reloaded(new.generation, change::describe(&old, &new));
         change::log(&old, &new);
         Ok(())
     }
 
     /// Keeps the configuration in force, and logs the reason.
     fn keep_current(&self, findings: Vec<Finding>) -> ReloadError {
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let reason = errors.map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let error = ReloadError::Rejected(findings);
-        self.metrics.config_rejected();
-        tracing::error!(
-            generation = self.current.load().generation,
-            err = %error,
-            "Reload failed, keeping the last good configuration"
-        );
+        let generation = self.current.load().generation;
+        self.metrics.config_rejected(generation, reason);
+        if let Some(suppressed) = self.logged.admit("failed") {
+            tracing::error!(
+                generation,
+                err = %error,
+                suppressed,
+                "Reload failed, keeping the last good configuration"
+            );
+        }
         error
     }
 }

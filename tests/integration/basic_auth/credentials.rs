@@ -76,7 +76,7 @@ fn every_path_and_method_is_guarded() {
         "GET /metrics HTTP/1.0\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
         "PURGE / HTTP/1.1\r\nHost: a\r\n\r\n",
         "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
@@ -91,11 +91,9 @@ fn every_path_and_method_is_guarded() {
 #[test]
 fn without_users_there_is_no_authentication() {
     let exporter = Exporter::new();
-    for config in ["", "basic_auth_users: {}\n", "basic_auth_users:\n"] {
-        let guard = guarded(&exporter, config);
-        assert_eq!(status(&guard, ""), 200, "{config:?}");
-        assert_eq!(guard.login("anybody", "anything"), 200, "{config:?}");
-    }
+    let guard = guarded(&exporter, OPEN);
+    assert_eq!(status(&guard, ""), 200);
+    assert_eq!(guard.login("anybody", "anything"), 200);
 }
 
 #[test]

@@ -44,6 +44,32 @@ fn a_path_is_public_only_when_it_matches_exactly() {
     assert_eq!(reached, ["/-/healthy", "/ready"]);
 }
 
+/// What changes something, or brings something along, is judged like any other request.
+#[test]
+fn a_public_path_is_public_for_get_and_head_without_a_body() {
+    let exporter = Exporter::new();
+    let config = scraper() + &proxy("public_paths: [/-/healthy]");
+    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let ask = |method: &str, more: &str, body: &str| {
+        let mut client = guard.connect();
+        client.send(format!("{method} /-/healthy HTTP/1.1\r\nHost: a\r\n{more}\r\n{body}"));
+        client.head().status
+    };
+    let none = "Content-Length: 0\r\n";
+    assert_eq!([ask("GET", "", ""), ask("HEAD", "", ""), ask("GET", none, "")], [200; 3]);
+    assert_eq!(exporter.requests().len(), 3);
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE", "get"] {
+        assert_eq!(ask(method, none, ""), 401, "{method}");
+    }
+    for method in ["GET", "HEAD", "POST"] {
+        assert_eq!(ask(method, "Content-Length: 1\r\n", "x"), 401, "{method}");
+        let chunked = ask(method, "Transfer-Encoding: chunked\r\n", "1\r\nx\r\n0\r\n\r\n");
+        assert_eq!(chunked, 401, "{method}");
+    }
+    assert_eq!(exporter.requests().len(), 3);
+    assert_eq!(ask("POST", &(authorization(SCRAPER) + none), ""), 200, "with credentials");
+}
+
 #[test]
 fn a_public_path_is_public_with_wrong_credentials_too() {
     let exporter = Exporter::new();

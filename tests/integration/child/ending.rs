@@ -58,7 +58,7 @@ fn a_signal_that_ends_the_child_exits_with_128_and_its_number() {
 #[test]
 fn a_command_that_cannot_run_exits_with_126_or_127() {
     for (command, code) in [("/nonexistent/exporter", 127), ("/etc/passwd", 126), ("", 127)] {
-        let finished = GuardBuilder::new().config("").child(&[command]).fail_to_start();
+        let finished = GuardBuilder::new().config(OPEN).child(&[command]).fail_to_start();
         assert_eq!(finished.code, Some(code), "{finished}");
         assert!(finished.stderr.contains("Failed to start the exporter"), "{finished}");
     }

@@ -9,7 +9,7 @@ use crate::support::*;
 #[test]
 fn output_of_the_child_passes_unchanged() {
     // Bytes that are no UTF-8, no line end: through pipes as the shell would have written them.
-    let guard = GuardBuilder::new().config("");
+    let guard = GuardBuilder::new().config(OPEN);
     let script = r"printf 'a\000b\377 no line end'; printf 'to stderr\n' >&2";
     let mut command = guard::binary();
     let config = guard.path("web.yml");
@@ -23,7 +23,7 @@ fn output_of_the_child_passes_unchanged() {
 
 #[test]
 fn the_child_reads_the_standard_input_of_the_guard() {
-    let guard = GuardBuilder::new().config("");
+    let guard = GuardBuilder::new().config(OPEN);
     let mut command = guard::binary();
     let config = guard.path("web.yml");
     command.args(["--telemetry.listen-address=", "--web.listen-address=127.0.0.1:0"]);
@@ -95,7 +95,7 @@ fn the_child_ignores_the_signals_that_the_caller_ignores() {
 #[test]
 fn arguments_of_the_child_are_not_logged() {
     let guard = GuardBuilder::new()
-        .config("")
+        .config(OPEN)
         .arg("--log.level=trace")
         .file("exporter", "#!/bin/sh\nexit 3\n")
         .child(&["./exporter", "--password=canary"]);

@@ -10,7 +10,7 @@ use crate::support::*;
 
 /// A guard that runs a shell script.
 fn running(script: &str) -> GuardBuilder {
-    GuardBuilder::new().config("").child(&["sh", "-c", script])
+    GuardBuilder::new().config(OPEN).child(&["sh", "-c", script])
 }
 
 /// A script that says `ready` when it handles this signal, and goes on until one ends it.

@@ -48,7 +48,7 @@ fn as_pid_1_ten_thousand_orphans_leave_no_zombies() {
 #[test]
 fn as_pid_1_without_a_child_orphans_are_reaped_too() {
     // A process that is started into the namespace, as `docker exec` does, and forks.
-    let mut guard = GuardBuilder::new().config("").inside(&AS_PID_1).start();
+    let mut guard = GuardBuilder::new().config(OPEN).inside(&AS_PID_1).start();
     let first = procfs::children(guard.id())[0];
     let mut enter = process::command("nsenter");
     enter.args(["--preserve-credentials", "--user", "--pid", "--target", &first.to_string()]);

@@ -7,7 +7,7 @@ use crate::support::*;
 fn real_exporter(address: &str) -> GuardBuilder {
     let listen = format!("--web.listen-address={address}");
     GuardBuilder::new()
-        .config("")
+        .config(OPEN)
         .upstream(format!("http://{address}"))
         .telemetry()
         .child(&["prometheus-node-exporter", &listen])
@@ -85,5 +85,9 @@ fn sigterm_between_two_starts_exits_with_the_code_of_the_last_run() {
 
 #[test]
 fn restart_without_a_command_is_a_usage_error() {
-    GuardBuilder::new().config("").arg("--child.restart=on-failure").fail_to_start().expect_code(2);
+    GuardBuilder::new()
+        .config(OPEN)
+        .arg("--child.restart=on-failure")
+        .fail_to_start()
+        .expect_code(2);
 }

@@ -32,7 +32,7 @@ fn the_guard_is_ready_only_when_the_exporter_answers() {
 
 #[test]
 fn without_a_child_the_guard_is_ready_at_once() {
-    let guard = GuardBuilder::new().config("").telemetry().start();
+    let guard = GuardBuilder::new().config(OPEN).telemetry().start();
     assert_eq!(guard.telemetry().get("/-/ready").status, 200);
     healthcheck(&guard).expect_code(0);
 }
@@ -50,7 +50,7 @@ fn healthcheck_fails_when_no_guard_listens() {
 fn healthcheck_asks_over_a_unix_socket_too() {
     let dir = tempfile::tempdir().unwrap();
     let socket = format!("unix:{}/telemetry.sock", dir.path().display());
-    let guard = GuardBuilder::new().config("").telemetry_at(&socket).start();
+    let guard = GuardBuilder::new().config(OPEN).telemetry_at(&socket).start();
     let address = format!("--telemetry.listen-address={socket}");
     guard::run(guard.dir(), &["healthcheck", &address]).expect_code(0);
 }

@@ -180,3 +180,22 @@ fn quickstart_makes_the_files_once_and_starts() {
     assert_eq!(TlsClient::new().connect(port).get_as((&user, &password), "/metrics").status, 200);
     assert!(!second.stdout().join("\n").contains(&password));
 }
+
+/// It would be served with a password that the other user knows.
+#[test]
+fn quickstart_does_not_use_a_configuration_that_another_user_could_have_put_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let planted = dir.path().join("exporter-guard-quickstart");
+    fs::create_dir(&planted).unwrap();
+    fs::write(planted.join("web.yml"), scraper()).unwrap();
+    fs::set_permissions(&planted, fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = guard::run(dir.path(), &["quickstart", "--web.listen-address=127.0.0.1:0"]);
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(refused.stderr.contains("can be written by other users"), "{refused}");
+    fs::set_permissions(&planted, fs::Permissions::from_mode(0o755)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(planted.join("web.yml"), Some(65534), None).unwrap();
+        let refused = guard::run(dir.path(), &["quickstart", "--web.listen-address=127.0.0.1:0"]);
+        assert!(refused.stderr.contains("belongs to user 65534"), "{refused}");
+    }
+}

@@ -2,6 +2,8 @@
 
 mod check;
 mod init;
+mod linear;
 mod logging;
 mod passwords;
+mod schema;
 mod start;

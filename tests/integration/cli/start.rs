@@ -132,7 +132,7 @@ fn every_flag_has_an_environment_variable() {
 fn a_flag_wins_over_its_environment_variable() {
     let exporter = Exporter::new();
     let guard = GuardBuilder::new()
-        .config("")
+        .config(OPEN)
         .upstream(&exporter)
         .env("EXPORTER_GUARD_UPSTREAM", "http://127.0.0.1:1")
         .env("EXPORTER_GUARD_WEB_CONFIG_FILE", "absent.yml")
@@ -144,22 +144,22 @@ fn a_flag_wins_over_its_environment_variable() {
 fn an_address_that_is_taken_stops_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let builder = GuardBuilder::new().config("").listen(&address);
+    let builder = GuardBuilder::new().config(OPEN).listen(&address);
     let failed = builder.fail_to_start().expect_code(1);
     assert!(failed.stderr.contains(&address), "{failed}");
-    let builder = GuardBuilder::new().config("");
+    let builder = GuardBuilder::new().config(OPEN);
     let failed = builder.arg(format!("--web.listen-address={address}")).fail_to_start();
     assert_eq!(failed.code, Some(1), "{failed}");
 }
 
 #[test]
 fn a_port_without_a_host_listens_on_ipv4_and_ipv6() {
-    let guard = GuardBuilder::new().config("").listen(":0").start();
+    let guard = GuardBuilder::new().config(OPEN).listen(":0").start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     if let Ok(stream) = std::net::TcpStream::connect(("::1", guard.port())) {
         drop(stream);
     }
-    let host = GuardBuilder::new().config("").listen("localhost:0").start();
+    let host = GuardBuilder::new().config(OPEN).listen("localhost:0").start();
     assert_eq!(
         Curl::new().fetch(&format!("http://localhost:{}/metrics", host.port())).response.status,
         200
@@ -169,7 +169,7 @@ fn a_port_without_a_host_listens_on_ipv4_and_ipv6() {
 /// What an operator's service manager sees: nothing on stdout, everything on stderr.
 #[test]
 fn logs_go_to_stderr_and_nothing_to_stdout() {
-    let mut guard = GuardBuilder::new().config("").start();
+    let mut guard = GuardBuilder::new().config(OPEN).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     guard.signal(libc::SIGTERM);
     assert_eq!(guard.process().wait_exit().code(), Some(0));
@@ -182,10 +182,10 @@ fn a_host_name_of_an_upstream_is_resolved() {
     let exporter = Exporter::new();
     let port = wire::port(exporter.address()).to_string();
     let upstream = format!("http://localhost:{port}");
-    let guard = GuardBuilder::new().config("").upstream(upstream).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(upstream).start();
     // localhost may be ::1 first, where no exporter listens.
     assert_eq!(guard.connect().get("/metrics").text(), PAGE);
-    let guard = GuardBuilder::new().config("").upstream("http://name.invalid:9100").start();
+    let guard = GuardBuilder::new().config(OPEN).upstream("http://name.invalid:9100").start();
     assert_eq!(guard.connect().get("/metrics").status, 502);
 }
 

@@ -73,6 +73,7 @@ pub fn rows() -> Vec<Row> {
                   max_connections: 10
                   max_connections_per_address: 5
                   max_auth_failures: 3
+                  max_in_flight: 5
                 ",
             ),
         ),
@@ -86,6 +87,35 @@ pub fn rows() -> Vec<Row> {
                   max_connections: 0
                 ",
             ),
+        ),
+        bad(
+            "nothing in flight",
+            4,
+            "expected 1 to",
+            proxy(
+                "
+                limits:
+                  max_in_flight: 0
+                ",
+            ),
+        ),
+        good(
+            "a route with its own limit of requests in flight",
+            proxy(
+                "
+                routes:
+                - path: /a
+                  upstreams: [unix:/x]
+                  access: [{networks: [10.0.0.0/8]}]
+                  max_in_flight: 200
+                ",
+            ),
+        ),
+        bad(
+            "a limit of requests in flight for the default route alone",
+            3,
+            "unknown key",
+            proxy("max_in_flight: 5"),
         ),
         bad(
             "failures below zero",

@@ -1,6 +1,6 @@
 //! YAML itself, `http_server_config`, `basic_auth_users` and `rate_limit`.
 
-use super::{Row, bad, good, warns};
+use super::{Oracles, Row, Verdict, bad, good, good_as_it_is, warns};
 use crate::support::{indented, yaml};
 
 /// Of the password "example".
@@ -11,34 +11,11 @@ pub const TLS: &str = "tls_server_config: {cert_file: ec.crt, key_file: ec.key}\
 const NO_RATE_LIMIT: &str = "toolkit 0.8 has no rate_limit";
 
 pub fn rows() -> Vec<Row> {
-    [syntax(), http(), users(), rate_limit()].into_iter().flatten().collect()
+    [syntax(), open(), http(), users(), rate_limit()].into_iter().flatten().collect()
 }
 
 fn syntax() -> Vec<Row> {
     vec![
-        good("an empty file", ""),
-        good(
-            "comments alone",
-            yaml(
-                "
-                # nothing
-                # more
-                ",
-            ),
-        ),
-        good("a document start alone", "---\n"),
-        good("null", "null\n"),
-        good("a tilde", "~\n"),
-        good(
-            "null sections",
-            yaml(
-                "
-                tls_server_config:
-                http_server_config: ~
-                basic_auth_users: null
-                ",
-            ),
-        ),
         good(
             "empty sections",
             yaml(
@@ -49,25 +26,33 @@ fn syntax() -> Vec<Row> {
                 ",
             ),
         ),
-        good("a byte-order mark", format!("\u{feff}{TLS}")),
+        good("a byte-order mark", format!("\u{feff}basic_auth_users: {{a: '{HASH}'}}\n{TLS}")),
+        bad(
+            "a key further left than the first",
+            2,
+            "expected <document start>",
+            format!(" {TLS}basic_auth_users: {{a: '{HASH}'}}\n"),
+        )
+        .differ("go yaml.v2 does not look at what follows"),
         good("CRLF line ends", "http_server_config:\r\n  http2: false\r\n"),
-        good(
+        good_as_it_is(
             "a second document does not count",
             TLS.to_owned()
                 + &yaml(
                     "
+                    basic_auth_users: {}
                     ---
                     nonsense: [
                     ",
                 ),
         ),
-        good("flow style", "{http_server_config: {http2: false}}\n"),
-        good("JSON", "{\"http_server_config\": {\"http2\": false}}\n"),
+        good_as_it_is("flow style", "{basic_auth_users: {}, tls_server_config: {}}\n"),
+        good_as_it_is("JSON", "{\"basic_auth_users\": {}, \"tls_server_config\": {}}\n"),
         good(
             "an anchor and an alias",
             format!("{TLS}basic_auth_users: {{a: &h '{HASH}', b: *h}}\n"),
         ),
-        good("a document end", format!("{TLS}...\n")),
+        good_as_it_is("a document end", format!("{TLS}basic_auth_users: {{}}\n...\n")),
         good(
             "a YAML directive",
             yaml(
@@ -125,6 +110,82 @@ fn syntax() -> Vec<Row> {
         bad("an unknown alias", 1, "", "http_server_config: *nowhere\n"),
         bad("an unclosed quote", 2, "", "http_server_config: {headers: {X-Frame-Options: \"deny\n"),
     ]
+}
+
+/// Files that ask nobody for anything, as one does that is cut or was never finished.
+fn open() -> Vec<Row> {
+    const MEAN_IT: &str = "to mean it, write `basic_auth_users: {}` and `tls_server_config: {}`";
+    const NO_VALUE: &str = "has no value, and half a file looks like this";
+    let mut rows = vec![
+        bad("an empty file", 1, MEAN_IT, ""),
+        bad("comments alone", 3, MEAN_IT, "# nothing\n# more\n"),
+        bad("a document start alone", 2, MEAN_IT, "---\n"),
+        bad("null", 1, MEAN_IT, "null\n"),
+        bad("a tilde", 1, MEAN_IT, "~\n"),
+        bad("an empty mapping", 1, MEAN_IT, "{}\n"),
+        bad("no users, and no word of TLS", 1, MEAN_IT, "basic_auth_users: {}\n"),
+        bad("no TLS, and no word of users", 1, MEAN_IT, "tls_server_config: {}\n"),
+        bad("HTTP alone", 1, MEAN_IT, "http_server_config: {http2: false}\n"),
+        bad("null TLS", 1, NO_VALUE, "tls_server_config:\nbasic_auth_users: {}\n"),
+        bad("null users", 2, NO_VALUE, TLS.to_owned() + "basic_auth_users: ~\n"),
+        bad("a null rate limit", 2, NO_VALUE, TLS.to_owned() + "rate_limit:\n"),
+        bad("a null proxy section", 2, NO_VALUE, TLS.to_owned() + "proxy:\n"),
+        bad(
+            "a null certificate",
+            2,
+            NO_VALUE,
+            yaml(
+                "
+                tls_server_config:
+                  cert_file:
+                  key_file: ec.key
+                ",
+            ),
+        ),
+        bad(
+            "null names of clients",
+            2,
+            NO_VALUE,
+            yaml(
+                "
+                tls_server_config:
+                  client_allowed_sans:
+                  cert_file: ec.crt
+                  key_file: ec.key
+                ",
+            ),
+        ),
+    ];
+    // The exporters that are asked do not know these keys, or miss the certificate.
+    let agreed = [
+        "a null rate limit",
+        "a null proxy section",
+        "a null certificate",
+        "null names of clients",
+    ];
+    for row in rows.iter_mut().filter(|row| !agreed.contains(&row.name)) {
+        row.oracles = Oracles::Differ("an exporter serves everybody");
+    }
+    let of_clients = |kind: &str| {
+        let client = format!("client_auth_type: {kind}, cert_file: ec.crt, key_file: ec.key");
+        format!("tls_server_config: {{{client}}}\n")
+    };
+    let warns =
+        |name, text, yaml| Row { verdict: Verdict::Warns(text), ..good_as_it_is(name, yaml) };
+    rows.extend([
+        warns("TLS alone", "TLS alone asks nobody for anything", TLS.to_owned()),
+        warns(
+            "certificates that may be left out",
+            "may leave its certificate out",
+            of_clients("RequestClientCert"),
+        ),
+        warns(
+            "certificates that nobody verifies",
+            "a certificate that nobody verifies",
+            of_clients("RequireAnyClientCert"),
+        ),
+    ]);
+    rows
 }
 
 fn http() -> Vec<Row> {
@@ -366,7 +427,7 @@ fn rate_limit() -> Vec<Row> {
     ];
     for row in &mut rows {
         if row.verdict.accepts() {
-            row.oracles = super::Oracles::Differ(NO_RATE_LIMIT);
+            row.oracles = Oracles::Differ(NO_RATE_LIMIT);
         }
     }
     rows

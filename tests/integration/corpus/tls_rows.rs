@@ -3,6 +3,7 @@
 use super::{Row, bad, good, warns};
 use crate::support::indented;
 
+const OFF: &str = "an exporter serves plaintext";
 const NO_INLINE: &str = "toolkit 0.8 has no inline material";
 const NO_SANS: &str = "toolkit 0.8 has no client_allowed_sans";
 const RSA_KEY_EXCHANGE: &str = "Go 1.19 still lists suites with RSA key exchange as secure";
@@ -69,9 +70,17 @@ fn material() -> Vec<Row> {
             "cert_file: missing",
             tls("client_auth_type: NoClientCert"),
         ),
-        good("an empty file name is none", files("''", "''")),
-        good("versions alone do not turn TLS on", tls("min_version: TLS13")),
-        good("suites alone do not turn TLS on", tls("cipher_suites: [TLS_AES_128_GCM_SHA256]")),
+        bad("an empty file name is none", 2, "nothing in it turns TLS on", files("''", "''"))
+            .differ(OFF),
+        bad("versions alone", 2, "nothing in it turns TLS on", tls("min_version: TLS13"))
+            .differ(OFF),
+        bad(
+            "suites alone",
+            2,
+            "nothing in it turns TLS on",
+            tls("cipher_suites: [TLS_AES_128_GCM_SHA256]"),
+        )
+        .differ(OFF),
         bad("a list of certificates", 2, "expected a string", files("[ec.crt]", "ec.key")),
         bad("an unknown key for TLS", 4, "unknown key \"ca_file\"", with("ca_file: ca.crt")),
         bad("cert_file twice", 4, "duplicate key", with("cert_file: ec.crt")),

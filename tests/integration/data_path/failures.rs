@@ -36,7 +36,7 @@ fn an_exporter_that_is_down_is_a_502() {
     let url = format!("http://{}", down.address());
     // A refusal needs no timeout: these do not come to their end.
     let long = limits("response_timeout: 1h, connect_timeout: 1h");
-    let guard = GuardBuilder::new().config(long).upstream(&url).start();
+    let guard = GuardBuilder::new().config(open(long)).upstream(&url).start();
     assert_plain_text(&guard.connect().get("/metrics"), 502);
     let line = wait_failure(&guard, 502, &url);
     assert!(logfmt::field(&line, "cause").contains("refused"), "{line}");
@@ -46,7 +46,7 @@ fn an_exporter_that_is_down_is_a_502() {
 fn an_exporter_that_starts_later_is_reached() {
     let down = Refusing::new();
     let url = format!("http://{}", down.address());
-    let guard = GuardBuilder::new().config(SHORT).upstream(url).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(url).start();
     assert_eq!(guard.connect().get("/metrics").status, 502);
     let _exporter = Exporter::on(down.listen(), always(ok("", PAGE)));
     assert_eq!(guard.connect().get("/metrics").text(), PAGE);
@@ -57,7 +57,7 @@ fn a_unix_socket_that_is_not_there_is_a_502() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("exporter.sock");
     let url = format!("unix:{}", path.display());
-    let guard = GuardBuilder::new().config(SHORT).upstream(&url).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(&url).start();
     assert_plain_text(&guard.connect().get("/metrics"), 502);
     wait_failure(&guard, 502, &url);
     let _exporter = Exporter::on_unix(&path, always(ok("", PAGE)));
@@ -67,7 +67,7 @@ fn a_unix_socket_that_is_not_there_is_a_502() {
 #[test]
 fn an_exporter_that_does_not_answer_is_a_504() {
     let (exporter, _hold) = Exporter::held("", "");
-    let guard = GuardBuilder::new().config(SHORT).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(&exporter).start();
     let start = Instant::now();
     assert_plain_text(&guard.connect().get("/metrics"), 504);
     let took = start.elapsed();
@@ -78,7 +78,7 @@ fn an_exporter_that_does_not_answer_is_a_504() {
 #[test]
 fn by_default_a_silent_exporter_has_more_than_five_seconds() {
     let (exporter, _hold) = Exporter::held("", "");
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let start = Instant::now();
     assert_plain_text(&guard.connect().get("/metrics"), 504);
     let took = start.elapsed();
@@ -89,7 +89,7 @@ fn by_default_a_silent_exporter_has_more_than_five_seconds() {
 #[test]
 fn the_exporter_has_a_part_of_the_stated_scrape_timeout() {
     let (exporter, _hold) = Exporter::held("", "");
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let start = Instant::now();
     let stated = get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 3\r\n");
     assert_plain_text(&guard.connect().request(stated), 504);
@@ -101,7 +101,7 @@ fn the_exporter_has_a_part_of_the_stated_scrape_timeout() {
 fn an_exporter_that_cannot_be_connected_to_is_a_504() {
     let unreachable = Unreachable::new();
     let url = format!("http://{}", unreachable.address());
-    let guard = GuardBuilder::new().config(SHORT).upstream(&url).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(&url).start();
     assert_plain_text(&guard.connect().get("/metrics"), 504);
     wait_failure(&guard, 504, &url);
 }
@@ -135,7 +135,7 @@ fn an_exporter_that_answers_nonsense_is_a_502() {
             out.write_all(nonsense.as_bytes())?;
             Ok(Next::Close)
         });
-        let guard = GuardBuilder::new().config(SHORT).upstream(&exporter).start();
+        let guard = GuardBuilder::new().config(open(SHORT)).upstream(&exporter).start();
         let response = guard.connect().get("/metrics");
         assert_eq!(response.status, 502, "to {nonsense:?}");
         assert_plain_text(&response, 502);
@@ -149,7 +149,7 @@ fn the_cause_of_a_failure_is_not_told_to_the_client() {
         out.write_all(b"canary-from-the-exporter\r\n\r\n")?;
         Ok(Next::Close)
     });
-    let guard = GuardBuilder::new().config(SHORT).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(&exporter).start();
     let response = guard.connect().get("/metrics");
     let port = wire::port(exporter.address()).to_string();
     let text = response.text();
@@ -163,7 +163,7 @@ fn a_post_is_not_sent_twice() {
         "POST" => Ok(Next::Close),
         _ => always(ok("", PAGE))(request, out),
     });
-    let guard = GuardBuilder::new().config(SHORT).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(&exporter).start();
     let mut client = guard.connect();
     assert_eq!(client.get("/warm-up").status, 200);
     let post = "POST /delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody";
@@ -178,7 +178,7 @@ fn a_failure_leaves_the_guard_working() {
         "/broken" => Ok(Next::Close),
         _ => always(ok("", PAGE))(request, out),
     });
-    let guard = GuardBuilder::new().config(SHORT).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(SHORT)).upstream(&exporter).start();
     for _ in 0..3 {
         assert_eq!(guard.connect().get("/broken").status, 502);
         assert_eq!(guard.connect().get("/metrics").text(), PAGE);

@@ -47,7 +47,7 @@ fn a_page_comes_over_plain_http1_when_tls_is_off() {
 #[test]
 fn an_empty_configuration_is_a_plain_proxy() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     assert_eq!(guard.connect().get("/metrics").text(), PAGE);
 }
 
@@ -121,7 +121,7 @@ fn connections_to_the_exporter_are_used_again() {
 #[test]
 fn an_exporter_that_was_restarted_costs_no_request() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let mut client = guard.connect();
     for _ in 0..5 {
         assert_eq!(client.get("/metrics").status, 200);
@@ -135,7 +135,7 @@ fn an_exporter_that_closes_after_each_answer_is_served() {
         out.write_all(&ok("Connection: close\r\n", PAGE))?;
         Ok(Next::Close)
     });
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let mut client = guard.connect();
     for _ in 0..3 {
         let response = client.get("/metrics");
@@ -166,7 +166,7 @@ fn errors_of_the_exporter_pass_unchanged() {
     let exporter = Exporter::answering(
         "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\nRetry-After: 7\r\n\r\nbusy\n",
     );
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let response = guard.connect().get("/metrics");
     assert_eq!((response.status, response.text().as_str()), (503, "busy\n"));
     assert_eq!(response.header("retry-after"), Some("7"));

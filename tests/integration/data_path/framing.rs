@@ -6,7 +6,7 @@ use crate::support::exporter::Request;
 use crate::support::*;
 
 fn in_front_of(exporter: &Exporter) -> Guard {
-    GuardBuilder::new().config("").upstream(exporter).start()
+    GuardBuilder::new().config(OPEN).upstream(exporter).start()
 }
 
 /// A guard with TLS for HTTP/2 in front of `exporter`, and the URL.
@@ -232,7 +232,7 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_client_that_has_closed_its_side_gets_its_answer() {
     let (exporter, release) = Exporter::held("", ok("", PAGE));
-    let guard = GuardBuilder::new().config("").upstream(&exporter).telemetry().start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).telemetry().start();
     let mut client = guard.connect();
     client.send(get("/metrics", ""));
     eventually("the exporter is asked", || exporter.requests().len() == 1);

@@ -38,7 +38,7 @@ const MALFORMED: &[&str] = &[
 fn malformed_requests_get_a_4xx_or_are_closed() {
     let exporter = Exporter::new();
     let config = limits("header_timeout: 2s, response_timeout: 2s");
-    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(config)).upstream(&exporter).start();
     let mut bystander = guard.connect();
     assert_eq!(bystander.get("/metrics").status, 200);
     let mut wrong = Vec::new();
@@ -64,7 +64,7 @@ fn malformed_requests_get_a_4xx_or_are_closed() {
 fn empty_lines_before_a_request_do_not_keep_a_connection_open() {
     let exporter = Exporter::new();
     let config = limits("header_timeout: 1s, idle_timeout: 1s");
-    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(config)).upstream(&exporter).start();
     for lines in 1..5 {
         for end in ["\r\n", "\n"] {
             let mut client = guard.connect();
@@ -89,7 +89,7 @@ fn empty_lines_before_a_request_do_not_keep_a_connection_open() {
 #[test]
 fn bare_line_feeds_do_not_smuggle_a_request() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let inner = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     for head in [
         "GET /metrics HTTP/1.1\nHost: a\n\n",
@@ -133,7 +133,7 @@ fn a_large_body_without_credentials_is_refused() {
 #[test]
 fn a_good_request_before_a_bad_one_is_answered() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send([&get("/metrics", ""), "nonsense\r\n\r\n"].concat());
     assert_eq!(client.response().text(), PAGE);
@@ -145,7 +145,7 @@ fn a_good_request_before_a_bad_one_is_answered() {
 fn a_header_that_is_too_large_is_a_431() {
     let exporter = Exporter::new();
     let config = limits("max_header_bytes: 4096");
-    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(config)).upstream(&exporter).start();
     let fits = get("/metrics", &format!("X-Long: {}\r\n", "x".repeat(3000)));
     assert_eq!(guard.connect().request(fits).status, 200);
     let too_long = get("/metrics", &format!("X-Long: {}\r\n", "x".repeat(5000)));
@@ -162,7 +162,7 @@ fn a_header_that_is_too_large_is_a_431() {
 #[test]
 fn an_endless_header_is_cut_off() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n");
     let line = format!("X-Long: {}\r\n", "x".repeat(1000));

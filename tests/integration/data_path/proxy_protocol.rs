@@ -31,7 +31,8 @@ fn forwarded_for(exporter: &Exporter) -> Vec<String> {
 #[test]
 fn the_client_address_is_what_the_balancer_says() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config(config("127.0.0.1", "")).upstream(&exporter).start();
+    let guard =
+        GuardBuilder::new().config(open(config("127.0.0.1", ""))).upstream(&exporter).start();
     let headers: [(Vec<u8>, &str); 6] = [
         (b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n".to_vec(), "192.0.2.7"),
         (b"PROXY TCP6 2001:db8:0::7 ::1 1 2\r\n".to_vec(), "2001:db8::7"),
@@ -72,8 +73,11 @@ fn the_log_names_the_client_that_the_balancer_names() {
 #[test]
 fn a_header_that_is_missing_or_broken_ends_the_connection() {
     let exporter = Exporter::new();
-    let guard =
-        GuardBuilder::new().config(config("127.0.0.1", "")).upstream(&exporter).telemetry().start();
+    let guard = GuardBuilder::new()
+        .config(open(config("127.0.0.1", "")))
+        .upstream(&exporter)
+        .telemetry()
+        .start();
     for broken in [
         get("/metrics", "").into_bytes(),
         b"PROXY TCP4 192.0.2.7\r\n".to_vec(),
@@ -95,7 +99,8 @@ fn a_header_that_is_missing_or_broken_ends_the_connection() {
 #[test]
 fn a_source_that_is_not_listed_cannot_name_a_client() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config(config("127.0.0.9/32", "")).upstream(&exporter).start();
+    let guard =
+        GuardBuilder::new().config(open(config("127.0.0.9/32", ""))).upstream(&exporter).start();
     assert_eq!(guard.connect().get("/metrics").status, 200);
     assert_eq!(forwarded_for(&exporter), ["127.0.0.1"]);
     let mut unlisted = guard.connect();
@@ -125,15 +130,15 @@ fn the_header_that_curl_sends_is_read() {
 #[test]
 fn limits_by_address_count_the_clients_behind_the_balancer() {
     let limits = "limits: {max_connections_per_address: 2}";
-    let guard = GuardBuilder::new().config(config("127.0.0.1", limits)).start();
+    let guard = GuardBuilder::new().config(open(config("127.0.0.1", limits))).start();
     let connect = |client: u8| {
         let mut connection = guard.connect();
         connection.send(format!("PROXY TCP4 192.0.2.{client} 192.0.2.99 1 2\r\n"));
         let status = connection.try_head_of("/metrics");
         (connection, status)
     };
-    let open: Vec<_> = [1, 1, 2, 2, 3].map(connect).into();
-    assert!(open.iter().all(|(_, status)| *status == Some(200)));
+    let opened: Vec<_> = [1, 1, 2, 2, 3].map(connect).into();
+    assert!(opened.iter().all(|(_, status)| *status == Some(200)));
     assert_eq!(connect(1).1, None);
     assert_eq!(connect(3).1, Some(200));
 }
@@ -141,15 +146,15 @@ fn limits_by_address_count_the_clients_behind_the_balancer() {
 #[test]
 fn a_listener_that_does_not_exist_is_an_error() {
     let other = config("127.0.0.1", "").replace(LISTEN, "':1'");
-    let refused = GuardBuilder::new().config(&other).fail_to_start().expect_code(1);
+    let refused = GuardBuilder::new().config(open(&other)).fail_to_start().expect_code(1);
     assert!(
         refused.stderr.contains("no listener is called \":1\"; there is 127.0.0.1:0"),
         "{refused}"
     );
-    let guard = GuardBuilder::new().config("").start();
-    guard.write("web.yml", other);
+    let guard = GuardBuilder::new().config(OPEN).start();
+    guard.write("web.yml", open(other));
     guard.wait_failed_reload(1);
-    guard.write("web.yml", config("127.0.0.1", ""));
+    guard.write("web.yml", open(config("127.0.0.1", "")));
     guard.wait_generation(2);
     let mut client = guard.connect();
     client.send(get("/metrics", ""));

@@ -3,7 +3,7 @@
 use crate::support::*;
 
 fn plain(exporter: &Exporter, config: &str) -> Guard {
-    GuardBuilder::new().config(config).upstream(exporter).start()
+    GuardBuilder::new().config(open(config)).upstream(exporter).start()
 }
 
 #[test]
@@ -14,10 +14,10 @@ fn credentials_never_reach_the_exporter() {
     for (config, target) in [
         (scraper(), "/metrics"),
         // They were not asked for, and are not forwarded all the same.
-        (String::new(), "/metrics"),
+        (OPEN.to_owned(), "/metrics"),
         (format!("{}{public}", scraper()), "/-/healthy"),
     ] {
-        let guard = plain(&exporter, &config);
+        let guard = GuardBuilder::new().config(&config).upstream(&exporter).start();
         let response = guard.connect().request(get(target, &authorization));
         assert_eq!(response.status, 200, "{config}");
     }

@@ -30,7 +30,7 @@ fn the_first_chunk_arrives_before_the_second_is_sent() {
 #[test]
 fn the_first_chunk_arrives_before_the_second_is_sent_without_tls() {
     let (exporter, go) = two_chunks();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send(get("/metrics", ""));
     assert_eq!(client.head().status, 200);

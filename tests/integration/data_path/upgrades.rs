@@ -5,7 +5,7 @@ use crate::support::*;
 #[test]
 fn a_websocket_upgrade_is_not_forwarded() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let response = guard.connect().request(get(
         "/live",
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -27,7 +27,7 @@ fn a_101_from_the_exporter_opens_no_tunnel() {
          tunnelled",
     );
     let config = limits("response_timeout: 1s");
-    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(config)).upstream(&exporter).start();
     let mut client = guard.connect();
     client.send(get("/live", "Connection: Upgrade\r\nUpgrade: websocket\r\n"));
     let all = String::from_utf8_lossy(&client.rest()).into_owned();
@@ -37,7 +37,7 @@ fn a_101_from_the_exporter_opens_no_tunnel() {
 #[test]
 fn connect_is_refused() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     for target in ["example.com:443", "127.0.0.1:22", "localhost:9100"] {
         let mut client = guard.connect();
         client.send(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n"));

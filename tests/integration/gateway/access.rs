@@ -77,6 +77,53 @@ fn without_credentials_every_route_answers_401() {
     assert_eq!(post.status, 401);
 }
 
+/// Whatever the rules of a route ask for, a stranger gets the answer of a path without a route.
+#[test]
+fn without_credentials_no_route_can_be_told_from_none() {
+    let (tls, clients) = (ServerTls::new(), Authority::new("clients"));
+    let routes = [
+        "[{networks: [192.0.2.0/24]}]",
+        "[{client_names: [a.example]}]",
+        "[{client_names: [a.example], networks: [127.0.0.1]}]",
+        "[{any_user: true}]",
+        "[{any_user: true, networks: [192.0.2.0/24]}, {networks: [192.0.2.0/24]}]",
+    ];
+    let count = routes.len();
+    let routes = routes.into_iter().enumerate().map(|(number, access)| {
+        format!(
+            "- {{path: /{number}, name: r{number}, upstreams: ['unix:/x'], access: {access}}}\n"
+        )
+    });
+    let verify = "
+        client_auth_type: VerifyClientCertIfGiven
+        client_ca_file: ca.crt
+        ";
+    let config = [tls_with(verify), scraper(), proxy_routes(&routes.collect::<String>())].concat();
+    let builder = GuardBuilder::new().config(config).tls(&tls).file("ca.crt", clients.pem());
+    let guard = builder.start();
+    let other = clients.issue(&Leaf::client().sans(&[San::Dns("b.example")]));
+    for client in [TlsClient::new(), TlsClient::new().identity(&other)] {
+        let answer = |target: &str| {
+            let mut answer = client.connect(guard.port()).get(target);
+            answer.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("date"));
+            (answer.status, answer.text(), answer.headers)
+        };
+        let none = answer("/absent/metrics");
+        assert_eq!(none.0, 401);
+        for number in 0..count {
+            for path in ["metrics", "other"] {
+                assert_eq!(answer(&format!("/{number}/{path}")), none, "{number}");
+            }
+        }
+    }
+    // Who is known learns why.
+    let mut known = TlsClient::new().connect(guard.port());
+    assert_eq!(known.get_as(SCRAPER, "/0/metrics").status, 403);
+    assert_eq!(known.get_as(SCRAPER, "/absent/metrics").status, 404);
+    let line = guard.wait_log("the reason", |line| line.contains("without credentials"));
+    assert_eq!(logfmt::field(&line, "status"), "401", "{line}");
+}
+
 #[test]
 fn tokens_come_from_a_file_that_is_watched() {
     let exporter = Exporter::new();
@@ -176,7 +223,8 @@ fn a_route_admits_certificates_by_their_names() {
         all.into_iter()
             .filter(|path| match connection.get(&format!("{path}/metrics")).status {
                 200 => true,
-                403 => false,
+                // The second for a client that no route admits.
+                403 | 401 => false,
                 other => panic!("{path}: {other}"),
             })
             .collect()

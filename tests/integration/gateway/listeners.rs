@@ -261,3 +261,58 @@ fn findings_about_listeners_name_line_and_key() {
     let (_, said) = check(&proxy(twice));
     assert!(said.contains("there twice"), "{said}");
 }
+
+/// A name counts only on listeners whose CA it is meant to be signed by.
+#[test]
+fn client_names_belong_to_one_ca() {
+    let (tls, one, two) = (ServerTls::new(), Authority::new("one"), Authority::new("two"));
+    let exporter = Exporter::new();
+    let start = |second_ca: &str, listeners_of_route: &str| {
+        let verify = "
+            client_auth_type: VerifyClientCertIfGiven
+            client_ca_file: one.crt
+            ";
+        let keys = yaml(&format!(
+            "
+            listeners:
+            - listen_address: {SECOND}
+              tls_server_config:
+                cert_file: server.crt
+                key_file: server.key
+                client_ca_file: {second_ca}
+                client_auth_type: VerifyClientCertIfGiven
+            routes:
+            - path: /a
+              upstreams: ['{exporter}']
+              access: [{{client_names: [a.example]}}]
+              listeners: [{listeners_of_route}]
+            "
+        ));
+        GuardBuilder::new()
+            .config(tls_with(verify) + &proxy(&keys))
+            .tls(&tls)
+            .file("one.crt", one.pem())
+            .file("two.crt", two.pem())
+            .file("one-again.crt", one.pem())
+            .arg(format!("--web.listen-address={SECOND}"))
+    };
+    let first = "'127.0.0.1:0'";
+    let both = format!("{first}, '{SECOND}'");
+    for listeners in ["", &both] {
+        let failed = start("two.crt", listeners).fail_to_start().expect_code(1);
+        assert!(failed.stderr.contains("different CAs"), "{failed}");
+        assert!(failed.stderr.contains("limit the route to listeners with one CA"), "{failed}");
+    }
+    let named = |ca: &Authority| {
+        let leaf = Leaf::client().sans(&[San::Dns("a.example")]);
+        TlsClient::new().identity(&ca.issue(&leaf))
+    };
+    let status = |guard: &Guard, ca: &Authority, host: &str| {
+        named(ca).connect(guard.port_on(host)).get("/a/metrics").status
+    };
+    let guard = start("two.crt", first).start();
+    assert_eq!(status(&guard, &one, "127.0.0.1"), 200);
+    assert_eq!(status(&guard, &two, "0.0.0.0"), 401, "the same name of another CA");
+    let guard = start("one-again.crt", "").start();
+    assert_eq!([status(&guard, &one, "127.0.0.1"), status(&guard, &one, "0.0.0.0")], [200; 2]);
+}

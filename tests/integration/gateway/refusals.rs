@@ -8,13 +8,14 @@ fn bad_routes_are_named_with_their_lines() {
     let second = |more: &str| format!("{}- {{upstreams: ['unix:/x'], {more}}}\n", route(""));
     for (routes, line, message) in [
         ("- {path: /a}\n".to_owned(), 5, "upstreams: missing"),
-        ("- {path: /a, upstreams: [self]}\n".to_owned(), 5, "or unix:/path"),
+        ("- {path: /a, upstreams: [itself]}\n".to_owned(), 5, "unix:/path or self"),
+        ("- {path: /a, upstreams: [self, 'http://a:1']}\n".to_owned(), 5, "self has no replicas"),
         ("- {upstreams: ['unix:/x']}\n".to_owned(), 5, "give the route a name"),
         ("- x\n".to_owned(), 5, "expected a mapping"),
         ("    x\n".to_owned(), 5, "expected a list of routes"),
         (route(", name: a b"), 5, "letters, digits"),
         (route(", colour: red"), 5, "unknown key"),
-        (route(", methods: [TRACE]"), 5, "known are GET"),
+        (route(", methods: [TRACE]"), 5, "expected GET, HEAD"),
         (route(", paths: [/a/../b]"), 5, "dot segment"),
         (route(", paths: ['/a%2f']"), 5, "not plain"),
         (route(", paths: ['/a*b']"), 5, "elsewhere"),

@@ -34,6 +34,9 @@ pub fn read(raw: &[u8]) -> Result<Canonical, String> {
     if let Some(name) = NOT_FORWARDED.iter().find(|name| !values(name).is_empty()) {
         return Err(format!("{name} was forwarded"));
     }
+    if values("cookie").len() > 1 {
+        return Err(format!("Cookie: {:?}", values("cookie")));
+    }
     if values("host").len() != 1 {
         return Err(format!("Host: {:?}", values("host")));
     }

@@ -11,8 +11,10 @@ use crate::support::process::eventually;
 use crate::support::wire::Client;
 use crate::support::*;
 
-/// Long enough for a hundred requests to fill the queue with their log lines.
-const PATH_BYTES: usize = 16 * 1024;
+/// As much of a path as a line of the access log has.
+const PATH_BYTES: usize = 256;
+/// Enough to fill the queue of 1 MiB with their log lines.
+const REQUESTS: usize = 3000;
 
 struct Unread {
     child: Child,
@@ -28,7 +30,7 @@ impl Unread {
         rustix::pipe::fcntl_setpipe_size(&write, 4096).unwrap();
         let socket = |name| format!("unix:{}", dir.path().join(name).display());
         let child = guard::binary()
-            .args(["--web.config.file=web.yml", "--upstream=self", "--log.level=debug"])
+            .args(["--web.config.file=web.yml", "--upstream=self", "--log.access=all"])
             .arg(format!("--web.listen-address={}", socket("web")))
             .arg(format!("--telemetry.listen-address={}", socket("telemetry")))
             .current_dir(dir.path())
@@ -64,7 +66,7 @@ impl Unread {
     fn fill(&self) {
         let mut client = self.connect("web");
         let target = format!("/{}", "x".repeat(PATH_BYTES));
-        for _ in 0..100 {
+        for _ in 0..REQUESTS {
             assert_eq!(client.get(&target).status, 404);
         }
         assert!(self.dropped_lines() > 0.0);

@@ -4,6 +4,7 @@
 mod canonical;
 mod churn;
 mod connections;
+mod fairness;
 mod frames;
 mod guessing;
 mod handshakes;
@@ -18,4 +19,5 @@ mod seccomp;
 mod secrets;
 mod slow;
 mod smuggling;
+mod smuggling_http2;
 mod smuggling_rows;

@@ -76,7 +76,7 @@ fn a_second_answer_of_the_exporter_reaches_no_client() {
         Ok(Next::KeepAlive)
     });
     let config = "proxy:\n  limits:\n    response_timeout: 1s\n";
-    let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(open(config)).upstream(&exporter).start();
     let mut bystander = guard.connect();
     let mut wrong = Vec::new();
     for (number, answer) in answers.iter().enumerate() {

@@ -47,7 +47,7 @@ fn every_thread_is_without_privileges() {
 
 #[test]
 fn with_a_child_only_the_main_thread_is_outside_the_sandbox() {
-    let guard = GuardBuilder::new().config("").child(&["sleep", "1000"]).start();
+    let guard = GuardBuilder::new().config(OPEN).child(&["sleep", "1000"]).start();
     guard.wait_message("Started the exporter");
     let own = status(std::process::id());
     let own = field(&own[0], "NoNewPrivs:");
@@ -62,7 +62,7 @@ fn with_a_child_only_the_main_thread_is_outside_the_sandbox() {
 
 #[test]
 fn the_sandbox_can_be_turned_off() {
-    let guard = GuardBuilder::new().config("").arg("--no-sandbox").start();
+    let guard = GuardBuilder::new().config(OPEN).arg("--no-sandbox").start();
     guard.wait_message("Sandbox disabled by --no-sandbox");
     assert_eq!(guard.connect().get("/metrics").status, 200);
 }

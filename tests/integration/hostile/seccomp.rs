@@ -85,7 +85,7 @@ fn no_thread_can_make_a_call_that_the_guard_has_no_use_for() {
 
 #[test]
 fn with_a_child_the_main_thread_alone_can_start_programs() {
-    let guard = GuardBuilder::new().config("").child(&["sleep", "1000"]).start();
+    let guard = GuardBuilder::new().config(OPEN).child(&["sleep", "1000"]).start();
     guard.wait_message("Started the exporter");
     for (thread, name) in procfs::named_threads(guard.id()) {
         if thread == libc::pid_t::try_from(guard.id()).unwrap() {

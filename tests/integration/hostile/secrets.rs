@@ -52,7 +52,7 @@ fn no_secret_is_in_an_answer_a_log_or_proc() {
     guard.write("web.yml", format!("basic_auth_users: {{scraper: {PASSWORD}}}\n"));
     guard.wait_failed_reload(1);
     let mut telemetry = guard.telemetry();
-    telemetry.send("POST /-/reload HTTP/1.1\r\nHost: a\r\n\r\n");
+    telemetry.send("POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n");
     seen.push(telemetry.response().text());
     for file in ["cmdline", "environ"] {
         let path = format!("/proc/{}/{file}", guard.id());

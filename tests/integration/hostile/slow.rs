@@ -17,6 +17,9 @@ const HALF_A_MINUTE_AT_MOST: &str = "proxy: {limits: {idle_timeout: 10s}}\n";
 /// A page that fits into no socket's buffers.
 const LARGE: usize = 16 * 1024 * 1024;
 
+/// The user of the slow clients; each user has a share of the requests in flight.
+const SLOW: (&str, &str) = ("slow", "coach");
+
 /// How a kind of client begins, and what it goes on to send, a byte at a time.
 struct Kind {
     name: &'static str,
@@ -28,8 +31,12 @@ struct Kind {
 /// A ClientHello record of 512 bytes, of which only the beginning comes.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
+fn two_users() -> String {
+    users(&[(SCRAPER.0, &quick_hash(SCRAPER.1)), (SLOW.0, &quick_hash(SLOW.1))])
+}
+
 fn request(more: &str) -> String {
-    get("/metrics", &(authorization(SCRAPER) + more))
+    get("/metrics", &(authorization(SLOW) + more))
 }
 
 fn sent(guard: &Guard, bytes: impl AsRef<[u8]>) -> Client {
@@ -84,7 +91,7 @@ const KINDS: [Kind; 11] = [
         begin: |guard| {
             let mut client = Http2::begin(http2(guard));
             client.no_window();
-            client.send_get("/metrics", &[("authorization", &basic(SCRAPER.0, SCRAPER.1))]);
+            client.send_get("/metrics", &[("authorization", &basic(SLOW.0, SLOW.1))]);
             client.into_client()
         },
         then: b"",
@@ -94,7 +101,7 @@ const KINDS: [Kind; 11] = [
 fn guard(tls: bool, exporter: &Exporter, limits: &str) -> (Guard, ServerTls) {
     let server = ServerTls::new();
     let section = if tls { TLS } else { "" };
-    let config = format!("{section}{}{limits}", scraper());
+    let config = format!("{section}{}{limits}", two_users());
     let builder = GuardBuilder::new().config(config).tls(&server).upstream(exporter).telemetry();
     (builder.start(), server)
 }
@@ -142,7 +149,7 @@ fn outlive_all(count: usize, limits: &str, patience: Duration) {
 /// The deadline for the body of a request is for nothing that comes after it.
 #[test]
 fn the_deadline_of_a_refused_body_ends_with_the_answer() {
-    let config = format!("{}{}", scraper(), limits("body_timeout: 1s"));
+    let config = two_users() + &limits("body_timeout: 1s");
     let exporter = Exporter::new();
     let guard = GuardBuilder::new().config(config).upstream(&exporter).start();
     let mut client = guard.connect();

@@ -14,15 +14,15 @@ use crate::support::*;
 const BYSTANDER_EVERY: usize = 25;
 
 /// A row as it is sent, with a number that makes its targets its own.
-struct Sent<'a> {
-    row: &'a Row,
+pub struct Sent<'a> {
+    pub row: &'a Row,
     /// Who of the two has credentials.
-    authorized: Who,
-    number: usize,
+    pub authorized: Who,
+    pub number: usize,
 }
 
 impl Sent<'_> {
-    fn render(&self, template: &str) -> String {
+    pub fn render(&self, template: &str) -> String {
         let login = format!("Authorization: {}", basic(SCRAPER.0, SCRAPER.1));
         let (outer, inner) = match self.authorized {
             Who::Outer => (login.as_str(), INNER_LOGIN),

@@ -35,7 +35,7 @@ const ENDLESS: &[u8] = b"X-Slow: abcdefghijklmnopqrstuvwxyz\r\n";
 
 #[test]
 fn a_slow_header_is_cut_off() {
-    let guard = GuardBuilder::new().config(limits("header_timeout: 1s")).start();
+    let guard = GuardBuilder::new().config(open(limits("header_timeout: 1s"))).start();
     let mut client = guard.connect();
     let start = Instant::now();
     client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n");
@@ -58,7 +58,8 @@ fn a_slow_header_is_cut_off_behind_tls() {
 /// "Keep-alive becomes infinite after the first request".
 #[test]
 fn a_slow_header_is_cut_off_after_a_good_request() {
-    let guard = GuardBuilder::new().config(limits("header_timeout: 1s, idle_timeout: 60s")).start();
+    let guard =
+        GuardBuilder::new().config(open(limits("header_timeout: 1s, idle_timeout: 60s"))).start();
     let mut client = guard.connect();
     for _ in 0..2 {
         assert_eq!(client.get("/metrics").status, 200);
@@ -71,7 +72,7 @@ fn a_slow_header_is_cut_off_after_a_good_request() {
 
 #[test]
 fn a_slow_header_is_answered_with_408_or_nothing() {
-    let guard = GuardBuilder::new().config(limits("header_timeout: 1s")).start();
+    let guard = GuardBuilder::new().config(open(limits("header_timeout: 1s"))).start();
     let mut client = guard.connect();
     client.send("GET /metrics HTTP/1.1\r\n");
     if let Some(response) = client.head_or_close() {
@@ -83,7 +84,7 @@ fn a_slow_header_is_answered_with_408_or_nothing() {
 #[test]
 fn a_new_connection_without_a_request_is_closed() {
     let config = limits("header_timeout: 1s, idle_timeout: 60s, handshake_timeout: 1s");
-    let guard = GuardBuilder::new().config(config).start();
+    let guard = GuardBuilder::new().config(open(config)).start();
     let start = Instant::now();
     guard.connect().wait_close();
     assert_not_before_the_limit(start);
@@ -108,7 +109,8 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn an_idle_connection_within_the_limit_is_kept() {
-    let guard = GuardBuilder::new().config(limits("idle_timeout: 10s, header_timeout: 1s")).start();
+    let guard =
+        GuardBuilder::new().config(open(limits("idle_timeout: 10s, header_timeout: 1s"))).start();
     let mut client = guard.connect();
     assert_eq!(client.get("/metrics").status, 200);
     assert!(!client.closes_within(2 * LIMIT));
@@ -203,7 +205,7 @@ fn a_connection_that_waits_for_a_slow_answer_is_kept() {
 
 #[test]
 fn slow_senders_do_not_delay_others() {
-    let guard = GuardBuilder::new().config(limits("header_timeout: 5s")).start();
+    let guard = GuardBuilder::new().config(open(limits("header_timeout: 5s"))).start();
     let mut slow: Vec<Client> = (0..100)
         .map(|_| {
             let mut client = guard.connect();

@@ -46,7 +46,7 @@ fn an_idle_guard_wakes_up_less_than_twice_a_second() {
     let guard = GuardBuilder::new().guarded(&tls).upstream(&exporter).telemetry().start();
     let down = Refusing::new();
     let without_exporter = GuardBuilder::new()
-        .config(limits("response_timeout: 1s, connect_timeout: 1s"))
+        .config(open(limits("response_timeout: 1s, connect_timeout: 1s")))
         .upstream(format!("http://{}", down.address()))
         .start();
 

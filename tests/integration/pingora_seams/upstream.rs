@@ -90,7 +90,7 @@ fn the_rest_of_an_abandoned_response_reaches_no_other_client() {
         let body = request.target.repeat(300_000);
         always(ok("", body))(request, out)
     });
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     for i in 0..10 {
         let mut client = guard.connect();
         client.send(get(&format!("/lost{i}"), ""));
@@ -114,7 +114,7 @@ fn the_excess_of_a_long_response_reaches_no_other_client() {
         out.write_all(&response)?;
         Ok(Next::KeepAlive)
     });
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     for _ in 0..5 {
         assert_eq!(guard.connect().get("/long").text(), "/long");
         assert_eq!(guard.connect().get("/next").text(), "/next");

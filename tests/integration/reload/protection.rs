@@ -122,23 +122,6 @@ fn an_optional_client_certificate_is_no_authentication() {
     assert_eq!(status(&guard), Some(401));
 }
 
-/// At the start there is no protection to lose: the file counts as it is.
-#[test]
-fn a_start_without_protection_is_allowed() {
-    let guard = GuardBuilder::new().config("").start();
-    guard.replace(
-        "web.yml",
-        yaml(
-            "
-            http_server_config:
-              http2: false
-            ",
-        ),
-    );
-    guard.wait_generation(2);
-    assert_eq!(guard.connect().get("/metrics").status, 200);
-}
-
 /// A guard with TLS, these lines in its TLS section, client CA and all, and then this.
 fn with_certificates(lines: &str, rest: &str) -> (Guard, ServerTls) {
     let tls = ServerTls::new();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
@@ -13,7 +13,10 @@ use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder};
+use openssl::x509::{
+    X509, X509Builder, X509Crl, X509CrlBuilder, X509Extension, X509Name, X509NameBuilder,
+    X509RevokedBuilder,
+};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -197,6 +200,31 @@ impl Authority {
     pub fn pem(&self) -> String {
         pem(&self.cert)
     }
+
+    /// A list of these certificates, with a next update in so many seconds.
+    pub fn revocation_list(&self, revoked: &[&X509], next_update: i64) -> X509Crl {
+        let mut builder = X509CrlBuilder::new().unwrap();
+        builder.set_issuer_name(self.cert.subject_name()).unwrap();
+        builder.set_last_update(&time_in(next_update.min(0) - DAY)).unwrap();
+        builder.set_next_update(&time_in(next_update)).unwrap();
+        for certificate in revoked {
+            let mut entry = X509RevokedBuilder::new().unwrap();
+            entry.set_serial_number(certificate.serial_number()).unwrap();
+            entry.set_revocation_date(&time_in(-1)).unwrap();
+            builder.add_revoked(entry.build()).unwrap();
+        }
+        builder.sort().unwrap();
+        let context = X509Builder::new().unwrap();
+        let context = context.x509v3_context(Some(&self.cert), None);
+        let issuer = AuthorityKeyIdentifier::new().keyid(true).build(&context).unwrap();
+        builder.append_extension(issuer).unwrap();
+        let oid = Asn1Object::from_str("2.5.29.20").unwrap();
+        let number = Asn1OctetString::new_from_bytes(&[2, 1, 1]).unwrap();
+        let number = X509Extension::new_from_der(&oid, false, &number).unwrap();
+        builder.append_extension(number).unwrap();
+        builder.sign(&self.key, MessageDigest::sha256()).unwrap();
+        builder.build().unwrap()
+    }
 }
 
 /// A certificate of `ca` for the key of another certificate.
@@ -253,11 +281,6 @@ fn start(
     key: &PKey<Private>,
     (from, to): (i64, i64),
 ) -> X509Builder {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let at = |seconds: i64| {
-        let seconds = i64::try_from(now.as_secs()).unwrap() + seconds;
-        Asn1Time::from_unix(seconds).unwrap()
-    };
     let mut serial = BigNum::new().unwrap();
     serial.rand(127, MsbOption::MAYBE_ZERO, false).unwrap();
     let mut builder = X509::builder().unwrap();
@@ -265,8 +288,8 @@ fn start(
     builder.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
     builder.set_subject_name(&name(subject)).unwrap();
     builder.set_issuer_name(issuer).unwrap();
-    builder.set_not_before(&at(from)).unwrap();
-    builder.set_not_after(&at(to)).unwrap();
+    builder.set_not_before(&time_in(from)).unwrap();
+    builder.set_not_after(&time_in(to)).unwrap();
     builder.set_pubkey(key).unwrap();
     builder
 }
@@ -286,4 +309,10 @@ fn sign(mut builder: X509Builder, issuer: Option<&X509>, key: &PKey<Private>) ->
     };
     builder.sign(key, digest).unwrap();
     builder.build()
+}
+
+/// The time in so many seconds.
+fn time_in(seconds: i64) -> Asn1Time {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Asn1Time::from_unix(i64::try_from(now.as_secs()).unwrap() + seconds).unwrap()
 }

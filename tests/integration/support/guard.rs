@@ -27,6 +27,17 @@ tls_server_config:
   key_file: server.key
 ";
 
+/// Plaintext for everybody, in so many words.
+pub const OPEN: &str = "\
+basic_auth_users: {}
+tls_server_config: {}
+";
+
+/// A configuration that asks nobody for anything, in so many words, with further sections.
+pub fn open(sections: impl AsRef<str>) -> String {
+    OPEN.to_owned() + sections.as_ref()
+}
+
 /// To follow [`TLS`]: demands certificates of the CAs in `clients.crt`.
 pub const VERIFIED_CLIENTS: &str = "  client_auth_type: RequireAndVerifyClientCert
   client_ca_file: clients.crt
@@ -48,7 +59,7 @@ pub fn limits(limits: &str) -> String {
 }
 
 /// Asks for a reload.
-pub const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+pub const RELOAD: &str = "POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
 
 /// The binary: what cargo built, unless `EXPORTER_GUARD_BIN` names another.
 pub fn binary() -> Command {
@@ -420,13 +431,21 @@ impl Guard {
         }
     }
 
-    /// The value of a metric of the guard's own.
+    /// The value of a metric of the guard's own; of several series with these labels, the sum.
     #[track_caller]
     pub fn metric(&self, series: &str) -> f64 {
         let page = self.telemetry().get("/metrics").text();
-        page.lines()
-            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
-            .unwrap_or_else(|| panic!("no {series} in\n{page}"))
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let wanted: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+        let value = |line: &str| -> Option<f64> {
+            let (found, value) = line.rsplit_once(' ')?;
+            let (found, labels) = found.split_once('{').unwrap_or((found, ""));
+            let has_all = wanted.iter().all(|label| labels.contains(label));
+            (found == name && has_all).then(|| value.parse().expect("a number"))
+        };
+        let values: Vec<f64> = page.lines().filter_map(value).collect();
+        assert!(!values.is_empty(), "no {series} in\n{page}");
+        values.iter().sum()
     }
 
     /// The first log line that `wanted` takes, waiting for it.

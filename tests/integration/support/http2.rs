@@ -212,14 +212,55 @@ pub fn block<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8
 
 /// A literal without indexing and without Huffman coding (RFC 7541 section 6.2.2).
 pub fn literal(name: &str, value: &str) -> Vec<u8> {
-    [&[0], &*string(name), &*string(value)].concat()
+    literal_bytes(name.as_bytes(), value.as_bytes())
+}
+
+/// The same of any bytes.
+pub fn literal_bytes(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [&[0], &*string_bytes(name), &*string_bytes(value)].concat()
 }
 
 /// RFC 7541 section 5.2, not Huffman-coded.
 pub fn string(text: &str) -> Vec<u8> {
+    string_bytes(text.as_bytes())
+}
+
+fn string_bytes(text: &[u8]) -> Vec<u8> {
     let mut bytes = integer(0, 7, text.len());
-    bytes.extend(text.bytes());
+    bytes.extend(text);
     bytes
+}
+
+/// The status that the first header block of a connection begins with, if it is one of those that an
+/// answer of the guard or of an exporter has: by its index in the static table, or as a literal with
+/// Huffman-coded digits (RFC 7541 appendices A and B).
+pub fn status(header_block: &[u8]) -> Option<u16> {
+    match *header_block {
+        [indexed @ 0x88..=0x8e, ..] => {
+            Some([200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)])
+        }
+        [0x48, length @ 0x82..=0x83, ref rest @ ..] => {
+            three_digits(rest.get(..usize::from(length & 0x7f))?)
+        }
+        _ => None,
+    }
+}
+
+/// Decodes 0 to 2, which have five bits, and 3 to 9, which have six.
+fn three_digits(bytes: &[u8]) -> Option<u16> {
+    let padded = [bytes, &[0xff; 4]].concat();
+    let mut bits = u32::from_be_bytes([padded[0], padded[1], padded[2], padded[3]]);
+    let mut number = 0;
+    for _ in 0..3 {
+        let (digit, length) = match (bits >> 27, bits >> 26) {
+            (digit @ 0..=2, _) => (digit, 5),
+            (_, six @ 0b01_1001..=0b01_1111) => (six - 0b01_1001 + 3, 6),
+            _ => return None,
+        };
+        number = 10 * number + u16::try_from(digit).ok()?;
+        bits <<= length;
+    }
+    Some(number)
 }
 
 /// RFC 7541 section 5.1: a number in the low bits of a byte that begins with `pattern`.

@@ -34,9 +34,7 @@ fn registers(thread: pid_t) -> user_regs_struct {
 /// Makes `thread`, which waits in a system call, make this one, and returns what the kernel answers: a
 /// negative number is an error.
 pub fn syscall(thread: pid_t, number: c_long, arguments: [u64; 6]) -> i64 {
-    ptrace(libc::PTRACE_SEIZE, thread, std::ptr::null_mut()).unwrap();
-    ptrace(libc::PTRACE_INTERRUPT, thread, std::ptr::null_mut()).unwrap();
-    wait_stopped(thread);
+    let _held = hold(thread);
     let mut before = registers(thread);
     let mut call = before;
     call.rip -= SYSCALL_LEN;
@@ -49,6 +47,22 @@ pub fn syscall(thread: pid_t, number: c_long, arguments: [u64; 6]) -> i64 {
     wait_stopped(thread);
     let result = registers(thread).rax as i64;
     ptrace(libc::PTRACE_SETREGS, thread, (&raw mut before).cast()).unwrap();
-    ptrace(libc::PTRACE_DETACH, thread, std::ptr::null_mut()).unwrap();
     result
+}
+
+/// A thread that is stopped until this value is dropped, on the thread that made it.
+pub struct Held(pid_t);
+
+/// Stop a thread, and no other of its process.
+pub fn hold(thread: pid_t) -> Held {
+    ptrace(libc::PTRACE_SEIZE, thread, std::ptr::null_mut()).unwrap();
+    ptrace(libc::PTRACE_INTERRUPT, thread, std::ptr::null_mut()).unwrap();
+    wait_stopped(thread);
+    Held(thread)
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        ptrace(libc::PTRACE_DETACH, self.0, std::ptr::null_mut()).unwrap();
+    }
 }

@@ -24,8 +24,8 @@ pub use certificates::{Authority, Identity, KeyKind, Leaf, San, ServerTls, Usage
 pub use curl::Curl;
 pub use exporter::{Exporter, Next, PAGE, ok};
 pub use guard::{
-    Guard, GuardBuilder, SCRAPER, TLS, VERIFIED_CLIENTS, guarded, limits, proxy, quick_hash,
-    scraper, tls_with, users,
+    Guard, GuardBuilder, OPEN, SCRAPER, TLS, VERIFIED_CLIENTS, guarded, limits, open, proxy,
+    quick_hash, scraper, tls_with, users,
 };
 pub use http2::Http2;
 pub use process::{assert_within, eventually, eventually_within};

@@ -61,7 +61,7 @@ fn listens(process: &Process, count: usize) {
 #[test]
 fn several_sockets_are_listened_on() {
     let dir = tempfile::tempdir().unwrap();
-    guard::write(&dir.path().join("web.yml"), "");
+    guard::write(&dir.path().join("web.yml"), OPEN);
     let exporter = Exporter::new();
     let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let guard = start(dir.path(), &exporter, &[&sockets[0], &sockets[1], &sockets[2]]);
@@ -76,7 +76,7 @@ fn several_sockets_are_listened_on() {
 #[test]
 fn systemd_socket_activate_starts_it_with_the_first_connection() {
     let dir = tempfile::tempdir().unwrap();
-    guard::write(&dir.path().join("web.yml"), "");
+    guard::write(&dir.path().join("web.yml"), OPEN);
     let exporter = Exporter::new();
     let addresses = [9, 10].map(|last| ports::own_address(last, 9443));
     let mut activate = process::command("systemd-socket-activate");

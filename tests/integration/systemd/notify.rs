@@ -63,7 +63,7 @@ fn the_manager_is_told_of_start_reload_and_stop() {
 #[test]
 fn the_watchdog_hears_more_than_once_in_its_time() {
     let manager = Manager::new();
-    let builder = GuardBuilder::new().config("").env("WATCHDOG_USEC", "200000");
+    let builder = GuardBuilder::new().config(OPEN).env("WATCHDOG_USEC", "200000");
     let _guard = manager.start(builder);
     let mut fed = 0;
     while fed < 5 {
@@ -76,7 +76,8 @@ fn the_watchdog_hears_more_than_once_in_its_time() {
 fn with_a_child_ready_is_when_the_exporter_answers() {
     let manager = Manager::new();
     let refusing = ports::Refusing::new();
-    let builder = GuardBuilder::new().config("").upstream(format!("http://{}", refusing.address()));
+    let builder =
+        GuardBuilder::new().config(OPEN).upstream(format!("http://{}", refusing.address()));
     let guard = manager.start(builder.child(&["sleep", "1000"]));
     guard.wait_message("Started the exporter");
     manager.socket.set_nonblocking(true).unwrap();

@@ -10,5 +10,6 @@ mod names;
 mod negotiation;
 mod rate_limit;
 mod response_headers;
+mod revocation;
 mod scanners;
 mod wrong_protocol;

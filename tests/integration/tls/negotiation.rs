@@ -58,18 +58,6 @@ fn min_above_max_starts_and_admits_no_client() {
     assert_eq!(accepted(&guard), [""; 0]);
 }
 
-#[test]
-fn versions_and_suites_without_a_certificate_are_no_tls() {
-    let config = yaml(
-        "
-        tls_server_config:
-          min_version: TLS13
-        ",
-    );
-    let guard = GuardBuilder::new().config(config).start();
-    assert_eq!(guard.connect().get("/metrics").status, 200);
-}
-
 fn suite(client: &TlsClient, guard: &Guard) -> Option<String> {
     let client = client.clone().version(SslVersion::TLS1_2);
     let connected = client.try_connect(guard.port()).ok()?;

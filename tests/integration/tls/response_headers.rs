@@ -52,7 +52,7 @@ fn a_304_and_an_error_of_the_exporter_have_the_headers() {
         ["HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]
     {
         let exporter = Exporter::answering(answer);
-        let guard = GuardBuilder::new().config(HEADERS).upstream(&exporter).start();
+        let guard = GuardBuilder::new().config(open(HEADERS)).upstream(&exporter).start();
         assert_configured(&guard.connect().get("/"));
     }
 }
@@ -66,7 +66,7 @@ fn a_429_has_the_headers() {
           burst: 0
         ",
     );
-    let guard = GuardBuilder::new().config(format!("{HEADERS}{limit}")).start();
+    let guard = GuardBuilder::new().config(open(format!("{HEADERS}{limit}"))).start();
     let response = guard.connect().get("/");
     assert_eq!(response.status, 429);
     assert_configured(&response);
@@ -75,8 +75,10 @@ fn a_429_has_the_headers() {
 #[test]
 fn a_502_and_a_504_have_the_headers() {
     let down = Refusing::new();
-    let guard =
-        GuardBuilder::new().config(HEADERS).upstream(format!("http://{}", down.address())).start();
+    let guard = GuardBuilder::new()
+        .config(open(HEADERS))
+        .upstream(format!("http://{}", down.address()))
+        .start();
     let response = guard.connect().get("/");
     assert_eq!(response.status, 502);
     assert_configured(&response);
@@ -84,7 +86,7 @@ fn a_502_and_a_504_have_the_headers() {
     let slow = ports::Unreachable::new();
     let limits = limits("connect_timeout: 1s");
     let guard = GuardBuilder::new()
-        .config(format!("{HEADERS}{limits}"))
+        .config(open(format!("{HEADERS}{limits}")))
         .upstream(format!("http://{}", slow.address()))
         .start();
     let response = guard.connect().get("/");
@@ -95,7 +97,7 @@ fn a_502_and_a_504_have_the_headers() {
 #[test]
 fn no_header_is_added_that_is_not_configured() {
     let exporter = Exporter::new();
-    let guard = GuardBuilder::new().config("").upstream(&exporter).start();
+    let guard = GuardBuilder::new().config(OPEN).upstream(&exporter).start();
     let response = guard.connect().get("/");
     for (name, _) in EXPECTED {
         assert_eq!(response.header(name), None);
@@ -104,18 +106,18 @@ fn no_header_is_added_that_is_not_configured() {
 
 #[test]
 fn a_reload_changes_the_headers_for_the_next_request() {
-    let guard = GuardBuilder::new().config(HEADERS).start();
+    let guard = GuardBuilder::new().config(open(HEADERS)).start();
     let mut client = guard.connect();
     assert_configured(&client.get("/metrics"));
     guard.replace(
         "web.yml",
-        yaml(
+        open(yaml(
             "
             http_server_config:
               headers:
                 X-Frame-Options: sameorigin
             ",
-        ),
+        )),
     );
     guard.wait_generation(2);
     let response = client.get("/metrics");

@@ -30,7 +30,7 @@ fn plain_http_on_a_tls_port_is_a_400_with_a_hint() {
 
 #[test]
 fn tls_on_a_plain_port_is_closed() {
-    let guard = GuardBuilder::new().config(no_time_limits()).start();
+    let guard = GuardBuilder::new().config(open(no_time_limits())).start();
     assert!(TlsClient::new().try_connect(guard.port()).is_err());
     let mut client = guard.connect();
     client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
@@ -60,7 +60,7 @@ fn nonsense_on_a_tls_port_is_closed() {
 /// HTTP/2 without TLS is not offered: a preface on a plain port is a malformed request.
 #[test]
 fn an_http2_preface_on_a_plain_port_is_refused() {
-    let guard = GuardBuilder::new().config("").start();
+    let guard = GuardBuilder::new().config(OPEN).start();
     let mut client = guard.connect();
     client.send(http2::PREFACE);
     client.send(http2::settings(&[]));
@@ -72,7 +72,8 @@ fn an_http2_preface_on_a_plain_port_is_refused() {
 #[test]
 fn a_connection_that_sends_nothing_is_not_logged() {
     let tls = ServerTls::new();
-    let guard = GuardBuilder::new().config(TLS).tls(&tls).start();
+    let guard =
+        GuardBuilder::new().config(TLS.to_owned() + "basic_auth_users: {}\n").tls(&tls).start();
     for _ in 0..5 {
         drop(guard.connect());
     }
