@@ -45,6 +45,11 @@ impl Guard {
                 Err(refusal) => refused = Some(refusal),
             }
         }
+        // The body of a request that waits for its slot is not read.
+        if refused.is_none() && !session.as_mut().is_body_empty() && !context.unsent.upload() {
+            context.slot = None;
+            refused = Some(Refusal::NoMemory);
+        }
         let Some(refusal) = refused else { return Ok(false) };
         self.refuse(session, context, refusal).await?;
         Ok(true)

@@ -29,7 +29,7 @@ impl Guard {
     pub(super) async fn refuse(
         &self,
         session: &mut Session,
-        context: &Context,
+        context: &mut Context,
         refusal: Refusal,
     ) -> Result<()> {
         self.count_refusal(context, &refusal);

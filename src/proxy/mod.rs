@@ -178,7 +178,7 @@ impl ProxyHttp for Guard {
                 if let Audience::One(identity) = &audience {
                     context.peer.memory.identify(identity);
                 }
-                if !context.unsent.forward(has_body) {
+                if !context.unsent.forward() {
                     self.refuse(session, context, Refusal::NoMemory).await?;
                     return Ok(true);
                 }

@@ -26,6 +26,8 @@ pub struct Observed {
     is_authorized: bool,
     upstream_began: Option<Instant>,
     upstream_duration: Option<Duration>,
+    /// The bytes of a body that are sent when the request has been forgotten.
+    pub sent_apart: usize,
     _in_flight: InFlight,
 }
 
@@ -39,6 +41,7 @@ impl Observed {
             is_authorized: false,
             upstream_began: None,
             upstream_duration: None,
+            sent_apart: 0,
             _in_flight: in_flight,
         }
     }
@@ -109,7 +112,7 @@ impl Guard {
         let (observed, peer) = (&context.observed, &context.peer);
         let route = observed.route.as_ref().map(|route| route.name());
         let duration = observed.started.elapsed();
-        let sent = session.body_bytes_sent();
+        let sent = session.body_bytes_sent() + observed.sent_apart;
         self.metrics.requests.record(&Answered {
             listener: &peer.listener,
             route,

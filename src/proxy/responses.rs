@@ -26,7 +26,11 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// # Errors
 ///
 /// Returns pingora's error when the client cannot be written to.
-pub async fn refusal(session: &mut Session, context: &Context, refusal: &Refusal) -> Result<()> {
+pub async fn refusal(
+    session: &mut Session,
+    context: &mut Context,
+    refusal: &Refusal,
+) -> Result<()> {
     let snapshot = &context.snapshot;
     let body = with_newline(refusal.body());
     let mut response = header(refusal.status(), PLAIN_TEXT, body.len(), snapshot)?;
@@ -42,7 +46,7 @@ pub async fn refusal(session: &mut Session, context: &Context, refusal: &Refusal
     if context.peer.is_stream() {
         let body = body_for(session, body);
         session.write_response_header(Box::new(response), body.is_empty()).await?;
-        forgotten::send(session, &context.peer, body);
+        context.observed.sent_apart = forgotten::send(session, &context.peer, body);
         return Ok(());
     }
     send(session, response, body).await

@@ -43,10 +43,17 @@ impl Unsent {
         Self { forwarded: 0, is_http2, charge }
     }
 
-    /// Charges what a request takes that is forwarded, with or without a body. False when the budget
+    /// Charges what a request takes that is forwarded, without its body. False when the budget does not
+    /// have the memory.
+    pub fn forward(&mut self) -> bool {
+        self.forwarded = FORWARDED_BYTES;
+        self.charge.grow_to(self.forwarded)
+    }
+
+    /// Charges what the body of the request may take, which is read from now on. False when the budget
     /// does not have the memory.
-    pub fn forward(&mut self, has_body: bool) -> bool {
-        self.forwarded = FORWARDED_BYTES + if has_body { MAX_UPLOAD_BYTES } else { 0 };
+    pub fn upload(&mut self) -> bool {
+        self.forwarded = FORWARDED_BYTES + MAX_UPLOAD_BYTES;
         self.charge.grow_to(self.forwarded)
     }
 
@@ -73,7 +80,7 @@ impl Guard {
     pub(super) async fn out_of_memory(
         &self,
         session: &mut Session,
-        context: &Context,
+        context: &mut Context,
     ) -> FailToProxy {
         let started = session.response_written().is_some_and(|r| !r.status.is_informational());
         session.set_keepalive(None);

@@ -194,3 +194,18 @@ fn a_line_for_every_request_costs_less_than_a_twentieth() {
     );
     assert!(with < without * 1.05, "{:.3}", with / without);
 }
+
+/// Over HTTP/2 the body of a refusal is sent apart from the request, and counted as over HTTP/1.
+#[test]
+fn the_body_of_a_refusal_counts_over_either_version() {
+    let tls = ServerTls::new();
+    let guard = GuardBuilder::new().guarded(&tls).start();
+    let answer = TlsClient::new().alpn(tls::HTTP1).connect(guard.port()).get("/first");
+    assert_eq!(answer.status, 401);
+    assert!(!Http2::connect(guard.port()).get("/second", &[]).ok);
+    for path in ["/first", "/second"] {
+        let is_wanted = |line: &str| is_access(line) && logfmt::field(line, "path") == path;
+        let line = guard.wait_log("the refusal", is_wanted);
+        assert_eq!(logfmt::field(&line, "bytes"), "13", "{line}");
+    }
+}
