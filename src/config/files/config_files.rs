@@ -1,6 +1,6 @@
 //! The files a configuration is made of: read once each, and remembered by content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -42,7 +42,18 @@ pub struct ConfigFiles {
     /// Each pattern, and whether its directory could be read.
     patterns: Vec<(FilePattern, bool)>,
     memory: Box<ReadingMemory>,
+    /// The contents that stand for those of files of targets.
+    substitutes: TargetContents,
+    /// The contents of files of targets that are in force.
+    in_force: TargetContents,
+    /// The files of targets that were read or tried.
+    target_paths: BTreeSet<PathBuf>,
+    /// The content of each file of targets, or what stood for it.
+    targets: TargetContents,
 }
+
+/// The contents of files of targets, by path.
+pub type TargetContents = BTreeMap<PathBuf, Secret>;
 
 impl ConfigFiles {
     /// Begins with no file; relative paths are relative to the directory of `web_config`.
@@ -52,7 +63,52 @@ impl ConfigFiles {
             files: Vec::new(),
             patterns: Vec::new(),
             memory: Box::default(),
+            substitutes: TargetContents::new(),
+            in_force: TargetContents::new(),
+            target_paths: BTreeSet::new(),
+            targets: TargetContents::new(),
         }
+    }
+
+    /// Takes `substitutes` for the contents of files of targets, and compares with those `in_force`.
+    pub fn with_targets(self, substitutes: TargetContents, in_force: TargetContents) -> Self {
+        Self { substitutes, in_force, ..self }
+    }
+
+    /// Returns whether a file of targets is as the one in force.
+    pub fn is_in_force(&self, path: &Path) -> bool {
+        self.targets.get(path).is_some_and(|content| self.in_force.get(path) == Some(content))
+    }
+
+    /// Reads a file of targets, or takes what stands for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same as [`Self::read`].
+    pub fn read_targets(&mut self, path: &Path) -> Result<Secret, ReadError> {
+        self.target_paths.insert(path.to_owned());
+        let content = self.read(path);
+        let content = match self.substitutes.get(path) {
+            Some(substitute) => substitute.clone(),
+            None => content?,
+        };
+        self.targets.insert(path.to_owned(), content.clone());
+        Ok(content)
+    }
+
+    /// Returns whether other content stands for that of this file of targets.
+    pub fn is_substituted(&self, path: &Path) -> bool {
+        self.substitutes.contains_key(path)
+    }
+
+    /// Returns the contents of the files of targets.
+    pub fn targets(&self) -> &TargetContents {
+        &self.targets
+    }
+
+    /// Returns whether this is a file of targets.
+    pub fn is_targets(&self, path: &Path) -> bool {
+        self.target_paths.contains(path)
     }
 
     /// Reads a file of at most 16 MiB, or returns what it held when it was read before.
