@@ -33,6 +33,19 @@ struct ReadingMemory {
     contents: BTreeMap<PathBuf, Secret>,
 }
 
+/// The files of targets of one reading.
+#[derive(Debug, Clone, Default)]
+struct TargetFiles {
+    /// The contents that stand for those of the files.
+    substitutes: TargetContents,
+    /// The contents that are in force.
+    in_force: TargetContents,
+    /// The files that were read or tried.
+    paths: BTreeSet<PathBuf>,
+    /// The content of each file, or what stood for it.
+    contents: TargetContents,
+}
+
 /// Every file that was read, or tried, while a configuration was read.
 #[derive(Debug, Clone)]
 pub struct ConfigFiles {
@@ -42,14 +55,7 @@ pub struct ConfigFiles {
     /// Each pattern, and whether its directory could be read.
     patterns: Vec<(FilePattern, bool)>,
     memory: Box<ReadingMemory>,
-    /// The contents that stand for those of files of targets.
-    substitutes: TargetContents,
-    /// The contents of files of targets that are in force.
-    in_force: TargetContents,
-    /// The files of targets that were read or tried.
-    target_paths: BTreeSet<PathBuf>,
-    /// The content of each file of targets, or what stood for it.
-    targets: TargetContents,
+    targets: Box<TargetFiles>,
 }
 
 /// The contents of files of targets, by path.
@@ -63,21 +69,20 @@ impl ConfigFiles {
             files: Vec::new(),
             patterns: Vec::new(),
             memory: Box::default(),
-            substitutes: TargetContents::new(),
-            in_force: TargetContents::new(),
-            target_paths: BTreeSet::new(),
-            targets: TargetContents::new(),
+            targets: Box::default(),
         }
     }
 
     /// Takes `substitutes` for the contents of files of targets, and compares with those `in_force`.
     pub fn with_targets(self, substitutes: TargetContents, in_force: TargetContents) -> Self {
-        Self { substitutes, in_force, ..self }
+        let targets = TargetFiles { substitutes, in_force, ..TargetFiles::default() };
+        Self { targets: Box::new(targets), ..self }
     }
 
     /// Returns whether a file of targets is as the one in force.
     pub fn is_in_force(&self, path: &Path) -> bool {
-        self.targets.get(path).is_some_and(|content| self.in_force.get(path) == Some(content))
+        let TargetFiles { contents, in_force, .. } = self.targets.as_ref();
+        contents.get(path).is_some_and(|content| in_force.get(path) == Some(content))
     }
 
     /// Reads a file of targets, or takes what stands for it.
@@ -86,29 +91,29 @@ impl ConfigFiles {
     ///
     /// Returns the same as [`Self::read`].
     pub fn read_targets(&mut self, path: &Path) -> Result<Secret, ReadError> {
-        self.target_paths.insert(path.to_owned());
+        self.targets.paths.insert(path.to_owned());
         let content = self.read(path);
-        let content = match self.substitutes.get(path) {
+        let content = match self.targets.substitutes.get(path) {
             Some(substitute) => substitute.clone(),
             None => content?,
         };
-        self.targets.insert(path.to_owned(), content.clone());
+        self.targets.contents.insert(path.to_owned(), content.clone());
         Ok(content)
     }
 
     /// Returns whether other content stands for that of this file of targets.
     pub fn is_substituted(&self, path: &Path) -> bool {
-        self.substitutes.contains_key(path)
+        self.targets.substitutes.contains_key(path)
     }
 
     /// Returns the contents of the files of targets.
     pub fn targets(&self) -> &TargetContents {
-        &self.targets
+        &self.targets.contents
     }
 
     /// Returns whether this is a file of targets.
     pub fn is_targets(&self, path: &Path) -> bool {
-        self.target_paths.contains(path)
+        self.targets.paths.contains(path)
     }
 
     /// Reads a file of at most 16 MiB, or returns what it held when it was read before.
