@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 pub use self::addresses::{
     ClientNetwork, ListenAddress, ListenAddressError, Upstream, UpstreamError,
 };
-pub use self::files::{ConfigFiles, FilePattern, Secret};
+pub use self::files::{ConfigFiles, FilePattern, Secret, TargetContents};
 pub use self::keys::{reference, schema};
 pub use self::per_listener::PerListener;
 pub use self::proxy::Proxy;
@@ -112,9 +112,10 @@ pub struct Reading {
     pub files: ConfigFiles,
 }
 
-/// Reads the file and every file it names.
-pub fn read(path: &Path) -> Reading {
-    let mut files = ConfigFiles::new(path);
+/// Reads the file and every file it names. `substitutes` stand for the contents of files of targets;
+/// those that are as `in_force` come before others, which are to blame for what both have.
+pub fn read(path: &Path, substitutes: TargetContents, in_force: TargetContents) -> Reading {
+    let mut files = ConfigFiles::new(path).with_targets(substitutes, in_force);
     match files.read(path) {
         Ok(bytes) => parse_as(path, bytes.to_vec(), files),
         Err(error) => failed(Findings::unreadable(path, error.to_string()), files),

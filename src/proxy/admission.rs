@@ -46,7 +46,7 @@ impl Guard {
             }
         }
         // The body of a request that waits for its slot is not read.
-        if refused.is_none() && !session.as_mut().is_body_empty() && !context.unsent.upload() {
+        if refused.is_none() && !session.as_mut().is_body_empty() && !context.unsent.upload(0) {
             context.slot = None;
             refused = Some(Refusal::NoMemory);
         }

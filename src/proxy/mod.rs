@@ -250,6 +250,11 @@ impl ProxyHttp for Guard {
         if body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
+        if let Some(piece) = body
+            && !context.unsent.upload(piece.len())
+        {
+            return Err(error::no_memory());
+        }
         if end_of_stream {
             context.peer.body_received();
         }

@@ -23,15 +23,22 @@ const WIDE_BODY_BYTES: usize = 3 * WIDE_PIECE_BYTES + SMALL_PIECES + MAX_SEND_BU
 /// The small pieces that are read when a client falls behind, before and after its half takes some.
 const SMALL_PIECES: usize = 10 * 1024;
 
+/// The buffer that the engine reads the body of a request to.
+const UPLOAD_BUFFER: usize = 64 * 1024;
+
 /// The bytes of a request's body that the engine holds at most for an exporter that does not take it: four
-/// pieces of 64 KiB, the one that is read, and a copy of the first.
-const MAX_UPLOAD_BYTES: usize = 6 * 64 * 1024;
+/// pieces of 64 KiB, and a copy of the first.
+const MAX_UPLOAD_BYTES: usize = 5 * 64 * 1024;
 
 /// The memory of one answer, given back with the request.
 #[derive(Debug)]
 pub struct Unsent {
-    /// The bytes that are charged before the head of the answer has come.
+    /// The bytes that are charged for the request.
     forwarded: usize,
+    /// The bytes of the request's body that have been read.
+    uploaded: usize,
+    /// The bytes that are charged for the body of the answer.
+    answered: usize,
     is_http2: bool,
     charge: Charge,
 }
@@ -40,21 +47,30 @@ impl Unsent {
     /// Begins without memory: the request is not forwarded yet.
     pub fn new(peer: &Peer) -> Self {
         let (is_http2, charge) = (peer.is_stream(), peer.memory.empty_charge());
-        Self { forwarded: 0, is_http2, charge }
+        Self { forwarded: 0, uploaded: 0, answered: 0, is_http2, charge }
     }
 
     /// Charges what a request takes that is forwarded, without its body. False when the budget does not
     /// have the memory.
     pub fn forward(&mut self) -> bool {
-        self.forwarded = FORWARDED_BYTES;
-        self.charge.grow_to(self.forwarded)
+        self.grow(FORWARDED_BYTES, self.answered)
     }
 
-    /// Charges what the body of the request may take, which is read from now on. False when the budget
-    /// does not have the memory.
-    pub fn upload(&mut self) -> bool {
-        self.forwarded = FORWARDED_BYTES + MAX_UPLOAD_BYTES;
-        self.charge.grow_to(self.forwarded)
+    /// Charges what the body of the request takes, of which `bytes` more have been read. A slow body
+    /// costs no more than has come of it. False when the budget does not have the memory.
+    pub fn upload(&mut self, bytes: usize) -> bool {
+        self.uploaded = self.uploaded.saturating_add(bytes);
+        // The pieces, and the copy.
+        let held = self.uploaded.saturating_mul(2).min(MAX_UPLOAD_BYTES);
+        self.grow(FORWARDED_BYTES + UPLOAD_BUFFER + held, self.answered)
+    }
+
+    fn grow(&mut self, forwarded: usize, answered: usize) -> bool {
+        let has_grown = self.charge.grow_to(forwarded + answered);
+        if has_grown {
+            (self.forwarded, self.answered) = (forwarded, answered);
+        }
+        has_grown
     }
 
     /// Charges what the body of an answer may take, before it is read. False when the budget does not
@@ -64,13 +80,13 @@ impl Unsent {
         let length = response.headers.get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let body = most.min(length.unwrap_or(usize::MAX));
-        self.charge.grow_to(self.forwarded + body)
+        self.grow(self.forwarded, body)
     }
 
     /// Charges what the body may take in larger pieces. False when the budget does not have the memory;
     /// the pieces then stay small.
     pub fn widen(&mut self) -> bool {
-        self.charge.grow_to(self.forwarded + WIDE_BODY_BYTES)
+        self.grow(self.forwarded, WIDE_BODY_BYTES)
     }
 }
 

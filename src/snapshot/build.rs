@@ -1,5 +1,7 @@
 //! A snapshot out of a loaded configuration: the whole or nothing.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
@@ -49,6 +51,11 @@ impl Snapshot {
         let revocation_lists = unique_lists(
             of_listeners.chain(of_upstreams.flat_map(|material| material.describe_lists())),
         );
+        let targets = loaded.files.targets().clone();
+        let failed = &loaded.failed_targets;
+        let names = targets.keys().chain(failed.keys()).collect::<BTreeSet<_>>().into_iter();
+        let describe = |file: &PathBuf| (file.display().to_string(), !failed.contains_key(file));
+        let target_files = names.map(describe).collect();
         let digest = loaded.files.digest();
         let hash = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
         let config = loaded.config;
@@ -80,6 +87,8 @@ impl Snapshot {
             config,
             certificates,
             revocation_lists,
+            targets,
+            target_files,
             hash,
         })
     }

@@ -23,6 +23,7 @@ impl Snapshot {
             hash: self.hash.clone(),
             open_listeners: listeners.iter().filter(|name| self.config.is_open(name)).count(),
             certificates: self.certificates.clone(),
+            target_files: self.target_files.clone(),
             revocation_lists: self.revocation_lists.clone(),
             upstreams: unique(upstreams, |entry| (entry.route.clone(), entry.upstream.clone())),
             routes,

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::auth::{RateLimiter, Tokens, Users};
-use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener};
+use crate::config::{ClientAuth, ClientCertificate, Config, Limits, PerListener, TargetContents};
 use crate::observe::metrics::{Certificate, RevocationEntry};
 use crate::routing::Routes;
 use crate::tls::{Acceptor, ClientVerifier, Expiry};
@@ -41,6 +41,10 @@ pub struct Snapshot {
     pub rate_limiter: Option<Arc<RateLimiter>>,
     /// The certificates of listeners and routes, for the metrics.
     certificates: Vec<Certificate>,
+    /// The content in force of each file of targets.
+    targets: TargetContents,
+    /// The files of targets, and whether each is used as it is, for the metrics.
+    target_files: Vec<(String, bool)>,
     /// The revocation lists of their CAs, for the metrics.
     revocation_lists: Vec<RevocationEntry>,
     /// The first 64 bits of the digest of the files, in hexadecimal digits.

@@ -292,7 +292,7 @@ impl RevocationCheck {
     /// Returns whether no certificate that the other side of a connection has sent is revoked, and a list
     /// says so of each.
     pub fn passes(&self, ssl: &SslRef) -> bool {
-        let verify = || {
+        let verify = || -> Result<bool, ErrorStack> {
             let mut sent = Stack::new()?;
             for certificate in ssl.peer_cert_chain().into_iter().flatten() {
                 sent.push(certificate.to_owned())?;

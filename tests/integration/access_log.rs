@@ -148,12 +148,14 @@ fn cpu_time(process: u32) -> Duration {
 }
 
 /// A log of every request may take less than a twentieth of the throughput: of a guard whose
-/// processors are busy, that is the processor time that a request takes.
+/// processors are busy, that is the processor time that a request takes. The bound is that of a
+/// release build, which `EXPORTER_GUARD_BIN` names.
 #[test]
 #[ignore = "against the clock: `make stress` runs it"]
 fn a_line_for_every_request_costs_less_than_a_twentieth() {
-    const ROUNDS: usize = 25;
-    const PER_ROUND: usize = 4_000;
+    const PAIRS: usize = 5;
+    const ROUNDS: usize = 8;
+    const PER_ROUND: usize = 1_000;
     const CLIENTS: usize = 4;
     let exporter = Exporter::answering(ok("", vec![b'x'; 57_000]));
     let tls = ServerTls::new();
@@ -161,7 +163,6 @@ fn a_line_for_every_request_costs_less_than_a_twentieth() {
         let guard = GuardBuilder::new().guarded(&tls).upstream(&exporter);
         guard.arg(format!("--log.access={flag}")).start()
     };
-    let guards = [start("off"), start("all")];
     let round = |guard: &Guard| -> f64 {
         let port = guard.port();
         let before = cpu_time(guard.id());
@@ -177,14 +178,16 @@ fn a_line_for_every_request_costs_less_than_a_twentieth() {
         });
         (cpu_time(guard.id()) - before).as_secs_f64()
     };
-    // The first requests cost a bcrypt run.
-    let _ = guards.each_ref().map(round);
     // Alternating, so that what else happens on this machine happens to both; the least of each is
-    // the one that was disturbed least.
+    // the one that was disturbed least. Several guards, since where its memory lies makes one of them
+    // slower than another for its whole life.
     let (mut without, mut with) = (f64::INFINITY, f64::INFINITY);
-    for _ in 0..ROUNDS {
-        without = without.min(round(&guards[0]));
-        with = with.min(round(&guards[1]));
+    for _ in 0..PAIRS {
+        let guards = [start("off"), start("all")];
+        for _ in 0..ROUNDS {
+            without = without.min(round(&guards[0]));
+            with = with.min(round(&guards[1]));
+        }
     }
     let micros = |seconds: f64| seconds * 1e6 / PER_ROUND as f64;
     println!(
@@ -192,7 +195,10 @@ fn a_line_for_every_request_costs_less_than_a_twentieth() {
         micros(without),
         micros(with)
     );
-    assert!(with < without * 1.05, "{:.3}", with / without);
+    // Formatting takes a larger share of a request in a build that is not optimized.
+    let is_optimized = !cfg!(debug_assertions) || std::env::var_os("EXPORTER_GUARD_BIN").is_some();
+    let most = if is_optimized { 1.05 } else { 1.15 };
+    assert!(with < without * most, "{:.3}", with / without);
 }
 
 /// Over HTTP/2 the body of a refusal is sent apart from the request, and counted as over HTTP/1.

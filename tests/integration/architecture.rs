@@ -155,6 +155,28 @@ fn the_map_in_lib_rs_has_the_same_order() {
     assert_eq!(listed, ORDER);
 }
 
+/// The paths that docs/architecture.md names: in `src`, and in its drawings relative to it.
+fn documented_paths(page: &str) -> BTreeSet<&str> {
+    let words = page.split(|c: char| c.is_whitespace() || "`,;()|".contains(c));
+    let from_source = words.filter_map(|word| match word.strip_prefix("src/") {
+        Some(path) => Some(path),
+        None => ORDER.contains(&word.split_once('/')?.0).then_some(word),
+    });
+    from_source.map(|path| path.trim_end_matches([':', '.'])).collect()
+}
+
+#[test]
+fn every_path_in_the_architecture_page_exists() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).unwrap();
+    let paths = documented_paths(&page);
+    for path in ["lib.rs", "proxy", "proxy/coalesce/", "auth/rate_limiter.rs"] {
+        assert!(paths.contains(path), "{path} is not found in {paths:?}");
+    }
+    let missing: Vec<_> = paths.iter().filter(|path| !source().join(path).exists()).collect();
+    assert!(missing.is_empty(), "docs/architecture.md names {missing:?}, which do not exist");
+}
+
 #[test]
 fn paths_are_read_in_every_form() {
     let code = [

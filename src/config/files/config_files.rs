@@ -1,6 +1,6 @@
 //! The files a configuration is made of: read once each, and remembered by content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -33,6 +33,19 @@ struct ReadingMemory {
     contents: BTreeMap<PathBuf, Secret>,
 }
 
+/// The files of targets of one reading.
+#[derive(Debug, Clone, Default)]
+struct TargetFiles {
+    /// The contents that stand for those of the files.
+    substitutes: TargetContents,
+    /// The contents that are in force.
+    in_force: TargetContents,
+    /// The files that were read or tried.
+    paths: BTreeSet<PathBuf>,
+    /// The content of each file, or what stood for it.
+    contents: TargetContents,
+}
+
 /// Every file that was read, or tried, while a configuration was read.
 #[derive(Debug, Clone)]
 pub struct ConfigFiles {
@@ -42,7 +55,11 @@ pub struct ConfigFiles {
     /// Each pattern, and whether its directory could be read.
     patterns: Vec<(FilePattern, bool)>,
     memory: Box<ReadingMemory>,
+    targets: Box<TargetFiles>,
 }
+
+/// The contents of files of targets, by path.
+pub type TargetContents = BTreeMap<PathBuf, Secret>;
 
 impl ConfigFiles {
     /// Begins with no file; relative paths are relative to the directory of `web_config`.
@@ -52,7 +69,51 @@ impl ConfigFiles {
             files: Vec::new(),
             patterns: Vec::new(),
             memory: Box::default(),
+            targets: Box::default(),
         }
+    }
+
+    /// Takes `substitutes` for the contents of files of targets, and compares with those `in_force`.
+    pub fn with_targets(self, substitutes: TargetContents, in_force: TargetContents) -> Self {
+        let targets = TargetFiles { substitutes, in_force, ..TargetFiles::default() };
+        Self { targets: Box::new(targets), ..self }
+    }
+
+    /// Returns whether a file of targets is as the one in force.
+    pub fn is_in_force(&self, path: &Path) -> bool {
+        let TargetFiles { contents, in_force, .. } = self.targets.as_ref();
+        contents.get(path).is_some_and(|content| in_force.get(path) == Some(content))
+    }
+
+    /// Reads a file of targets, or takes what stands for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same as [`Self::read`].
+    pub fn read_targets(&mut self, path: &Path) -> Result<Secret, ReadError> {
+        self.targets.paths.insert(path.to_owned());
+        let content = self.read(path);
+        let content = match self.targets.substitutes.get(path) {
+            Some(substitute) => substitute.clone(),
+            None => content?,
+        };
+        self.targets.contents.insert(path.to_owned(), content.clone());
+        Ok(content)
+    }
+
+    /// Returns whether other content stands for that of this file of targets.
+    pub fn is_substituted(&self, path: &Path) -> bool {
+        self.targets.substitutes.contains_key(path)
+    }
+
+    /// Returns the contents of the files of targets.
+    pub fn targets(&self) -> &TargetContents {
+        &self.targets.contents
+    }
+
+    /// Returns whether this is a file of targets.
+    pub fn is_targets(&self, path: &Path) -> bool {
+        self.targets.paths.contains(path)
     }
 
     /// Reads a file of at most 16 MiB, or returns what it held when it was read before.

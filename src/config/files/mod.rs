@@ -6,7 +6,7 @@ mod file_pattern;
 mod secret;
 mod yaml_file;
 
-pub use config_files::ConfigFiles;
+pub use config_files::{ConfigFiles, TargetContents};
 pub use file_pattern::FilePattern;
 pub use secret::{Secret, is_pem, presentable};
 pub use yaml_file::YamlFile;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::config::files::{Secret, YamlFile, presentable};
-use crate::config::yaml::{self, Node, NodeContent, NodeId};
+use crate::config::yaml::{self, Findings, Node, NodeContent, NodeId};
 
 use super::reader::Reader;
 
@@ -190,6 +190,17 @@ impl<'a> TextValue<'a> {
     pub fn read_yaml(&self, path: &Path) -> Option<YamlFile> {
         let content = self.read_file(path)?;
         let file = YamlFile::parse(path, content.to_vec(), &mut self.reader.files());
+        file.map_err(|findings| self.reader.append(findings)).ok()
+    }
+
+    /// Reads and parses the file of targets at `path`; `None` when that fails, which is a finding about
+    /// that file.
+    pub fn read_targets(&self, path: &Path) -> Option<YamlFile> {
+        let mut files = self.reader.files();
+        let content = files.read_targets(path);
+        let content = content.map_err(|error| Findings::unreadable(path, error.to_string()));
+        let file = content.and_then(|text| YamlFile::parse(path, text.to_vec(), &mut files));
+        drop(files);
         file.map_err(|findings| self.reader.append(findings)).ok()
     }
 }

@@ -66,13 +66,16 @@ fn read_files(section: &Section<'_>) -> Vec<(Findings, Vec<Target>)> {
     let mut found = Vec::new();
     for text in section.get(&FILES).unwrap_or_default() {
         for path in matching_files(&text) {
-            let Some(file) = text.read_yaml(&path) else { continue };
+            let Some(file) = text.read_targets(&path) else { continue };
             let reader = text.reader().other(file.findings);
             let targets = target::read_all(&Value::new(&reader, &file.root, ""));
-            found.push((reader.into_findings(), targets));
+            let is_new = !text.reader().files().is_in_force(&path);
+            found.push((is_new, reader.into_findings(), targets));
         }
     }
-    found
+    // Keeps the order otherwise.
+    found.sort_by_key(|(is_new, ..)| *is_new);
+    found.into_iter().map(|(_, findings, targets)| (findings, targets)).collect()
 }
 
 fn matching_files(text: &TextValue<'_>) -> Vec<PathBuf> {

@@ -17,6 +17,8 @@ pub struct UpstreamTls {
     pub ca: PemMaterial,
     /// The revocation lists of the CAs; none: no check.
     pub crls: Vec<PemMaterial>,
+    /// Whether the file has `crl_file`, be it empty.
+    pub declares_crls: bool,
     /// The name that the exporter's certificate must have; `None`: the host of its address.
     pub server_name: Option<String>,
     /// The certificate and key of the guard, for exporters that ask for one.
@@ -54,7 +56,13 @@ impl UpstreamTls {
         }
         let crls = section.get(&UPSTREAM_CRL_FILE).unwrap_or_default();
         let crls: Option<Vec<_>> = crls.iter().map(PemMaterial::from_file).collect();
-        Some(Self { ca: ca?, crls: crls?, server_name, client: cert.zip(key) })
+        Some(Self {
+            ca: ca?,
+            crls: crls?,
+            declares_crls: section.has(&UPSTREAM_CRL_FILE),
+            server_name,
+            client: cert.zip(key),
+        })
     }
 }
 

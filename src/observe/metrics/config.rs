@@ -64,6 +64,11 @@ const NEXT_UPDATE: Family = Family::gauge(
     "When a certificate revocation list of the configuration stops to count, since the epoch.",
 )
 .in_unit(Unit::Seconds);
+const TARGET_FILES: Family = Family::gauge(
+    "exporter_guard_target_file_successful",
+    &["file"],
+    "Whether a file of targets is used as it is; if not, its last good targets stay.",
+);
 const RELOAD_THREAD: Family = Family::gauge(
     "exporter_guard_reload_thread_last_run_timestamp",
     &[],
@@ -77,7 +82,7 @@ const UP: Family = Family::gauge(
 );
 
 /// The families of this module.
-pub const FAMILIES: [&Family; 11] = [
+pub const FAMILIES: [&Family; 12] = [
     &RELOADS,
     &LAST_SUCCESSFUL,
     &LAST_SUCCESS,
@@ -88,6 +93,7 @@ pub const FAMILIES: [&Family; 11] = [
     &NOT_AFTER,
     &NEXT_UPDATE,
     &RELOAD_THREAD,
+    &TARGET_FILES,
     &UP,
 ];
 
@@ -164,6 +170,8 @@ pub struct Inventory {
     pub open_listeners: usize,
     /// Its certificates; each once.
     pub certificates: Vec<Certificate>,
+    /// Its files of targets, and whether each is used as it is.
+    pub target_files: Vec<(String, bool)>,
     /// Its revocation lists; each once.
     pub revocation_lists: Vec<RevocationEntry>,
     /// Its upstreams.
@@ -254,6 +262,11 @@ impl Collector for ConfigMetrics {
             (labels, seconds(list.next_update))
         });
         NEXT_UPDATE.write(encoder, lists)?;
+        let files = inventory
+            .target_files
+            .iter()
+            .map(|(file, is_good)| ([file.clone()], ConstGauge::new(u64::from(*is_good))));
+        TARGET_FILES.write(encoder, files)?;
         RELOAD_THREAD.write_one(encoder, &self.reload_thread)?;
         let tried = inventory.upstreams.iter().filter_map(|entry| {
             let is_up = entry.health.is_up()?;

@@ -12,6 +12,8 @@ mod routes;
 mod tests;
 mod tls;
 
+use std::path::Path;
+
 use super::load::Loaded;
 use crate::config::{Config, Finding, Severity};
 
@@ -24,7 +26,18 @@ use crate::config::{Config, Finding, Severity};
 ///
 /// Returns an error for each protection that would be removed.
 pub fn check_protections(old: &Config, new: &Loaded) -> Result<(), Vec<Finding>> {
-    refuse(new, find(old, &new.config).into_iter())
+    // A file of targets fails alone.
+    let (targets, others): (Vec<_>, Vec<_>) =
+        incomplete_texts(old, &new.config).partition(|path| new.files.is_targets(path));
+    let mut findings: Vec<Finding> = targets
+        .into_iter()
+        .filter(|path| !new.files.is_substituted(path))
+        .map(refuse_targets)
+        .collect();
+    let others = others.into_iter().map(without_end);
+    let found = find(old, &new.config).into_iter().chain(others);
+    findings.extend(found.map(|message| refusal(new.files.web_config(), message)));
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
 }
 
 /// Describes the protections of `old` that `config` removes.
@@ -47,19 +60,27 @@ fn find(old: &Config, config: &Config) -> Vec<String> {
         );
     }
     let found = found.into_iter().map(str::to_owned);
-    let incomplete = old.texts.iter().filter(|(path, was_complete)| {
-        **was_complete && config.texts.get(*path).is_some_and(|is_complete| !is_complete)
-    });
-    let incomplete = incomplete.map(|(path, _)| {
-        let path = path.display();
-        format!("the last line of {path} has no end: refused, since half a file looks like this")
-    });
     found
-        .chain(incomplete)
         .chain(tls::find(old, config))
         .chain(limits::find(old, config))
         .chain(routes::find(old, config))
         .collect()
+}
+
+/// Returns the files whose last line had an end and has none any more.
+fn incomplete_texts<'a>(old: &'a Config, new: &'a Config) -> impl Iterator<Item = &'a Path> {
+    let was_complete = old.texts.iter().filter(|(_, was_complete)| **was_complete);
+    let is_incomplete = |path: &Path| new.texts.get(path).is_some_and(|is_complete| !is_complete);
+    was_complete.map(|(path, _)| path.as_path()).filter(move |path| is_incomplete(path))
+}
+
+fn refuse_targets(path: &Path) -> Finding {
+    refusal(path, without_end(path))
+}
+
+fn without_end(path: &Path) -> String {
+    let path = path.display();
+    format!("the last line of {path} has no end: refused, since half a file looks like this")
 }
 
 /// Refuses settings for listeners that do not exist.
@@ -89,13 +110,12 @@ pub fn check_listeners(names: &[String], new: &Loaded) -> Result<(), Vec<Finding
 
 /// Turns messages into errors of the web configuration.
 fn refuse(new: &Loaded, messages: impl Iterator<Item = String>) -> Result<(), Vec<Finding>> {
-    let findings: Vec<Finding> = messages
-        .map(|message| Finding {
-            file: new.files.web_config().to_owned(),
-            line: None,
-            severity: Severity::Error,
-            message,
-        })
-        .collect();
+    let findings: Vec<Finding> =
+        messages.map(|message| refusal(new.files.web_config(), message)).collect();
     if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+/// Returns an error of a file as a whole.
+fn refusal(file: &Path, message: String) -> Finding {
+    Finding { file: file.to_owned(), line: None, severity: Severity::Error, message }
 }

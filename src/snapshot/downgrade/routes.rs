@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::config::routes::{AccessRules, Pattern, RouteConfig, Rule};
+use crate::config::routes::{AccessRules, Pattern, RouteConfig, RoutePolicy, Rule};
 
 /// Findings of one reload that are listed in the log; the others are counted.
 const MAX_REPORTED: usize = 20;
@@ -142,6 +142,16 @@ fn removed_protections(old: &RouteConfig, route: &RouteConfig, open_access: &str
         ("__scheme__", old.upstreams != route.upstreams, written("__scheme__", "http")),
         ("__metrics_path__", old.paths != route.paths, written("__metrics_path__", "/metrics")),
     ];
+    let revokes =
+        |policy: &RoutePolicy| policy.upstream_tls.as_ref().is_some_and(|tls| !tls.crls.is_empty());
+    let says_crls = is.upstream_tls.as_ref().is_some_and(|tls| tls.declares_crls);
+    let crls_gone =
+        (revokes(was) && !revokes(is) && is.upstream_tls.is_some() && !says_crls).then(|| {
+            format!(
+                "{section}.upstream_tls.crl_file: this would take it away: {HALF_WRITTEN}, {}",
+                written("crl_file", "[]")
+            )
+        });
     let keys = keys.into_iter().filter(|(key, differs, _)| *differs && is_dropped(key));
     let keys = keys.map(|(key, _, remedy)| {
         format!("{section}.{key}: this would take it away: {HALF_WRITTEN}, {remedy}")
@@ -157,7 +167,7 @@ fn removed_protections(old: &RouteConfig, route: &RouteConfig, open_access: &str
              write `{remedy}`"
         )
     });
-    keys.chain(conditions).collect()
+    keys.chain(crls_gone).chain(conditions).collect()
 }
 
 /// Returns the conditions that the last rule does not have any more, each with the setting that

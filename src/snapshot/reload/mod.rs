@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::load::{LoadError, Loaded};
 use super::{Current, Snapshot, downgrade, load};
-use crate::config::{ConfigFiles, Finding, Severity, Upstream};
+use crate::config::{ConfigFiles, Finding, Severity, TargetContents, Upstream};
 use crate::observe::LogThrottle;
 use crate::observe::metrics::Metrics;
 pub use change::rfc3339;
@@ -366,7 +366,12 @@ impl Worker {
     }
 
     fn read(&self) -> ReadAttempt {
-        let result = load::load(&self.file);
+        let old = self.current.load();
+        let check = |loaded: &Loaded| {
+            downgrade::check_protections(&old.config, loaded)?;
+            downgrade::check_listeners(&self.listeners, loaded)
+        };
+        let result = load::load_tolerantly(&self.file, &old.targets, check);
         let digest = match &result {
             Ok(loaded) => loaded.files.digest(),
             Err(rejected) => rejected.files.digest(),
@@ -376,8 +381,7 @@ impl Worker {
 
     fn apply(&self, loaded: Loaded) -> Result<(), Vec<Finding>> {
         let old = self.current.load_full();
-        downgrade::check_protections(&old.config, &loaded)?;
-        downgrade::check_listeners(&self.listeners, &loaded)?;
+        log_failed_targets(&loaded);
         for warning in &loaded.warnings {
             tracing::warn!(finding = %warning, "Web configuration");
         }
@@ -427,8 +431,10 @@ pub fn load_first(
     listeners: Vec<String>,
     upstream: &Upstream,
 ) -> Result<(Snapshot, Initial), Vec<Finding>> {
-    let loaded = load::load(file).map_err(|rejected| rejected.findings)?;
-    downgrade::check_listeners(&listeners, &loaded)?;
+    let check = |loaded: &Loaded| downgrade::check_listeners(&listeners, loaded);
+    let loaded = load::load_tolerantly(file, &TargetContents::new(), check);
+    let loaded = loaded.map_err(|rejected| rejected.findings)?;
+    log_failed_targets(&loaded);
     for warning in &loaded.warnings {
         tracing::warn!(finding = %warning, "Web configuration");
     }
@@ -439,4 +445,15 @@ pub fn load_first(
         upstream: upstream.clone(),
     };
     Ok((Snapshot::build(loaded, upstream, None)?, initial))
+}
+
+/// Logs the files of targets that are not used as they are.
+fn log_failed_targets(loaded: &Loaded) {
+    for (file, reason) in &loaded.failed_targets {
+        tracing::error!(
+            file = %file.display(),
+            err = reason,
+            "Not using a file of targets, its last good targets stay"
+        );
+    }
 }

@@ -107,7 +107,7 @@ fn each_target_is_a_route() {
     );
 }
 
-/// Files come, change and go; what is broken changes nothing.
+/// Files come, change and go; one that is broken keeps the targets that it had.
 #[test]
 fn changes_of_target_files_take_effect() {
     let [first, second] = [Exporter::new(), Exporter::new()];
@@ -124,18 +124,15 @@ fn changes_of_target_files_take_effect() {
     assert_eq!((status(&first), status(&second)), (200, 200));
 
     guard.write("sd/a.yml", "- targets: ['http://a.example:1/x']\n");
-    guard.wait_failed_reload(1);
+    guard.wait_generation(4);
     let findings = guard.stderr().join("\n");
     assert!(findings.contains("sd/a.yml:1: error: targets: expected HOST:PORT"), "{findings}");
-    assert_eq!((status(&first), status(&second)), (200, 200), "one bad target refuses the whole");
+    assert_eq!((status(&first), status(&second)), (200, 200));
 
     guard.write("sd/a.yml", file(&first));
-    guard.wait_log("that it is well again", |line| {
-        logfmt::field(line, "msg") == "Reloaded web configuration"
-            && logfmt::field(line, "generation") == "4"
-    });
-    std::fs::remove_file(guard.path("sd/b.yml")).expect("removing");
     guard.wait_generation(5);
+    std::fs::remove_file(guard.path("sd/b.yml")).expect("removing");
+    guard.wait_generation(6);
     assert_eq!((status(&first), status(&second)), (200, 404));
 }
 
@@ -217,8 +214,74 @@ fn half_a_line_of_targets_is_not_read() {
         exporter.address()
     ));
     guard.replace("a.yml", cut.trim_end());
-    let line = guard.wait_failed_reload(1);
-    assert!(line.contains("the last line of a.yml has no end"), "{line}");
+    guard.wait_generation(2);
+    let log = guard.stderr().join("\n");
+    assert!(log.contains("the last line of a.yml has no end"), "{log}");
+    assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&exporter))), 200);
+    assert_eq!(status(&guard, "/fleet/a-91/metrics"), 404);
+}
+
+/// Whatever is wrong with one file of targets, everything else takes effect.
+#[test]
+fn a_bad_file_of_targets_fails_alone() {
+    let [first, second, third] = [Exporter::new(), Exporter::new(), Exporter::new()];
+    let file = |exporter: &Exporter| format!("- targets: ['{}']\n", exporter.address());
+    let own = config("'sd/*.yml'", "");
+    let guard = GuardBuilder::new()
+        .config(&own)
+        .file("sd/b.yml", file(&first))
+        .file("sd/c.yml", file(&second))
+        .telemetry()
+        .start();
+    let served = |exporter: &Exporter| {
+        status(&guard, &format!("/fleet/{}/metrics", segment(exporter))) == 200
+    };
+    let is_used = |name: &str| {
+        let label = format!("{{file=\"sd/{name}\"}}");
+        guard.metric(&format!("exporter_guard_target_file_successful{label}"))
+    };
+    let labelled = file(&first) + "  labels: {team: x}\n";
+    let both = labelled.clone() + &file(&third);
+    for (generation, (name, content)) in (2..).step_by(3).zip([
+        ("c.yml", "- targets: [\n".to_owned()),
+        ("c.yml", "- targets: ['http://a.example:1/x']\n".to_owned()),
+        ("c.yml", both.clone()),
+        // Those that were there before keep what both have.
+        ("a.yml", both),
+        ("d.yml", labelled),
+    ]) {
+        guard.write(&format!("sd/{name}"), &content);
+        guard.wait_generation(generation);
+        assert!(served(&first) && served(&second), "{content}");
+        assert!(!served(&third), "{content}");
+        assert_eq!((is_used("b.yml"), is_used(name)), (1.0, 0.0), "{content}");
+        // Whatever else changes takes effect meanwhile.
+        guard.replace("web.yml", format!("{own}# change {generation}\n"));
+        guard.wait_generation(generation + 1);
+        assert!(served(&first) && served(&second), "{content}");
+        match name {
+            "c.yml" => guard.write("sd/c.yml", file(&second)),
+            _ => std::fs::remove_file(guard.path(&format!("sd/{name}"))).expect("removing"),
+        }
+        guard.wait_generation(generation + 2);
+    }
+}
+
+#[test]
+fn a_start_goes_on_without_a_bad_file_of_targets() {
+    let exporter = Exporter::new();
+    let guard = GuardBuilder::new()
+        .config(config("'sd/*.yml', absent.yml", ""))
+        .file("sd/a.yml", "- targets: ['http://a.example:1/x']\n")
+        .file("sd/b.yml", format!("- targets: ['{}']\n", exporter.address()))
+        .start();
+    assert_eq!(status(&guard, &format!("/fleet/{}/metrics", segment(&exporter))), 200);
+    let log = guard.stderr().join("\n");
+    for reason in ["sd/a.yml:1: error: targets: expected HOST:PORT", "cannot read absent.yml"] {
+        assert!(log.contains(reason), "{reason}: {log}");
+    }
+    let checked = guard::run(guard.path("web.yml").parent().unwrap(), &["check", "web.yml"]);
+    assert_eq!(checked.code, Some(1), "check has it as an error: {checked}");
 }
 
 /// How long `check` takes for a thousand targets that have a label with this value.
@@ -294,7 +357,7 @@ fn findings_about_targets_name_file_and_line() {
     for (more, files, content, finding) in [
         ("", "'*.txt'", "", "web.yml:5: error: proxy.file_sd_configs.files: expected a file"),
         ("", "'*/a.yml'", "", "web.yml:5: error: proxy.file_sd_configs.files: only the name"),
-        ("", "b.yml", "", "web.yml:5: error: proxy.file_sd_configs.files: cannot read b.yml"),
+        ("", "b.yml", "", "b.yml: error: cannot read b.yml"),
         ("", "'none*.yml'", "", "web.yml:5: warning: proxy.file_sd_configs.files: \"none*.yml\""),
         ("upstreams: [x]", "a.yml", "", "web.yml:7: error: proxy.file_sd_configs: unknown"),
         (

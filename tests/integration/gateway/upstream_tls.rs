@@ -110,3 +110,44 @@ fn findings_about_upstream_tls_name_what_is_missing() {
         assert!(said.lines().any(is_said), "{message:?} in\n{said}");
     }
 }
+
+#[test]
+fn an_exporter_whose_certificate_is_revoked_gets_no_request() {
+    const DAY: i64 = 24 * 60 * 60;
+    let (servers, clients) = (Authority::new("exporters"), Authority::new("guards"));
+    let identity = servers.issue(&Leaf::server());
+    let exporter = Exporter::new(&identity, &clients);
+    let list = |next_update, revoked: &[&openssl::x509::X509]| {
+        servers.revocation_list(revoked, next_update).to_pem().unwrap()
+    };
+    let with_list = format!("{}crl_file: list.crl\n", yaml(CLIENT));
+    let guard = GuardBuilder::new()
+        .config(config(exporter.port(), &with_list))
+        .file("exporters.crt", servers.pem())
+        .file("list.crl", list(DAY, &[]))
+        .pair("guard", &clients.issue(&Leaf::client()))
+        .telemetry()
+        .start();
+    assert_eq!(status(&guard, "/node/metrics"), 200);
+    let ends = "exporter_guard_revocation_list_next_update_timestamp_seconds\
+                {use=\"upstream_ca\",issuer=\"CN=exporters\"}";
+    assert!(guard.metric(ends) > 0.0);
+    guard.replace("list.crl", list(DAY, &[&identity.cert]));
+    guard.wait_generation(2);
+    assert_eq!(status(&guard, "/node/metrics"), 502);
+    guard.wait_log("the reason", |line| line.contains("its certificate is revoked"));
+    guard.replace("list.crl", list(-60, &[]));
+    guard.wait_generation(3);
+    assert_eq!(status(&guard, "/node/metrics"), 502, "the list has expired");
+    guard.replace("list.crl", list(DAY, &[]));
+    guard.wait_generation(4);
+    assert_eq!(status(&guard, "/node/metrics"), 200);
+    // A connection that is kept open ends with the list.
+    guard.replace("list.crl", list(3, &[]));
+    guard.wait_generation(5);
+    assert_eq!(status(&guard, "/node/metrics"), 200);
+    eventually("the end of the list", || status(&guard, "/node/metrics") == 502);
+    guard.replace("web.yml", config(exporter.port(), CLIENT));
+    let line = guard.wait_failed_reload(1);
+    assert!(line.contains("upstream_tls.crl_file"), "{line}");
+}
