@@ -4,8 +4,8 @@
 //! # The map
 //!
 //! Each module uses only modules below it in this list; a test (`tests/integration/architecture.rs`)
-//! reads the source and fails on an arrow that points upwards. docs/architecture.md draws the way of a
-//! request and the way of a configuration through them.
+//! reads the source and fails if one uses a module above it. docs/architecture.md draws the path of a
+//! request and of a configuration through them.
 //!
 //! - [`cli`]: the command line: flags, subcommands, and which of them runs.
 //! - [`server`]: composes runtime, listeners, child and shutdown.
@@ -18,7 +18,7 @@
 //! - [`routing`]: finds the route of a request, and checks what the route lets through.
 //! - [`upstream`]: reaches the exporters: addresses, replicas, probes, timeouts.
 //! - [`auth`]: decides who may pass, and hands out a [`auth::Permit`].
-//! - [`tls`]: turns certificates and keys into TLS contexts, and reads client certificates.
+//! - [`tls`]: turns certificates and keys into TLS contexts, and judges client certificates.
 //! - [`config`]: reads the web configuration into typed, checked values.
 //! - [`observe`]: writes log lines and counts metrics.
 //! - [`os`]: asks the operating system: limits, sandbox, signals, the service manager.

@@ -13,7 +13,7 @@ use crate::config::ClientNetwork;
 /// Networks remembered, in less than 500 KB.
 const MAX_NETWORKS: usize = 4096;
 
-/// How long a network is remembered after its last request with right credentials: a scraper that is
+/// The time for which a network is remembered after its last request with right credentials: a scraper that is
 /// down for a night is still known.
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -32,7 +32,7 @@ pub struct KnownNetworks {
 #[derive(Debug)]
 struct Known {
     networks: LruCache<ClientNetwork, Entry>,
-    /// How many of the networks each caller has brought.
+    /// The number of networks that each caller has brought.
     counts: HashMap<u64, usize>,
 }
 

@@ -27,9 +27,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait. A scraper whose password was corrected is served again within a few scrapes.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// How long after its last failure the failures of a network are forgotten.
+/// The time after its last failure until the failures of a network are forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long after a failure a network is served after the others.
+/// The time after a failure for which a network is served after the others.
 const SUSPECT_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// Wrong credentials remembered per network, none of which counts twice: a scraper that sends

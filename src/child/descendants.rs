@@ -11,10 +11,10 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_
 
 use super::spawn::ProcessGroup;
 
-/// How long killed processes may take to end: they do so at once, except in an uninterruptible
+/// The time that killed processes may take to end: they do so at once, except in an uninterruptible
 /// system call.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often the children are looked for while killed ones end.
+/// The time between two looks for children while killed ones end.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Makes orphans below this process its children, as they are for PID 1 (PR_SET_CHILD_SUBREAPER).

@@ -28,7 +28,7 @@ use crate::upstream::Readiness;
 use backoff::Backoff;
 use spawn::ProcessGroup;
 
-/// How long the exporter may take to end after SIGKILL: one in an uninterruptible system call would
+/// The time that the exporter may take to end after SIGKILL: one in an uninterruptible system call would
 /// delay the exit for ever.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -81,7 +81,7 @@ pub struct ExplicitlyOff {
     pub tls_explicitly_off: bool,
     /// True if the file has `basic_auth_users: {}`.
     pub users_explicitly_none: bool,
-    /// Whether the file has `rate_limit: {}`, or an interval there.
+    /// True if the file has `rate_limit: {}`, or an interval there.
     pub rate_limit_off: bool,
 }
 

@@ -25,7 +25,7 @@ use crate::os::descriptors;
 use crate::snapshot::{Current, Snapshot};
 use crate::tls::Acceptor;
 
-/// How the connections of a listener begin.
+/// The beginning of a listener's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Plaintext HTTP, whatever the configuration says.
@@ -39,7 +39,7 @@ struct Client {
     socket: AcceptedSocket,
     listener: Arc<str>,
     address: Option<SocketAddr>,
-    /// Whether it is a load balancer that has yet to name its client.
+    /// True if it is a load balancer that has yet to name its client.
     sends_proxy_header: bool,
     permit: ConnectionPermit,
     limits: ConnectionLimits,

@@ -22,7 +22,7 @@ use crate::config::Limits;
 /// pingora runs shorter timers on a thread of its own that wakes 100 times a second for ever.
 const MIN_ENGINE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a client has to see GOAWAY, and to send what it had begun, before its idle connection
+/// The time that a client has to see GOAWAY, and to send what it had begun, before its idle connection
 /// is closed.
 const GOAWAY_LINGER: Duration = Duration::from_millis(250);
 

@@ -37,14 +37,14 @@ struct NetworkCounts {
     streams: usize,
 }
 
-/// How many connections may be open at a time.
+/// The number of connections that may be open at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     /// In all.
     pub total: usize,
     /// From one client network.
     pub per_network: usize,
-    /// Whether some of them are reserved for known networks. False until somebody has authenticated, and
+    /// True if some of them are reserved for known networks. False until somebody has authenticated, and
     /// so for ever where nobody can.
     pub reserves: bool,
 }

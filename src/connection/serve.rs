@@ -15,7 +15,7 @@ use super::transport::Transport;
 use super::{http1, http2};
 use crate::config::Limits;
 
-/// How long a client that has made progress may take to make more when the guard stops: from its
+/// The time that a client that has made progress may take to make more when the guard stops: from its
 /// accept to the beginning of a handshake, and from the end of that to the beginning of a request.
 /// A client that has just connected is about to ask, and would take a closed connection for a failure.
 /// (After a restart the successor may be listening on the same socket; the connection is still ours.)

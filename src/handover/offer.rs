@@ -11,7 +11,7 @@ use super::{Role, check_peer, message};
 use crate::connection::socket_file::SocketMode;
 use crate::connection::{Bound, SocketFile, socket_file};
 
-/// How long a successor may take from its connection until it serves, which includes loading
+/// The time that a successor may take from its connection until it serves, which includes loading
 /// certificates and 1,000 users.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -10,7 +10,7 @@ use super::{Offer, Role, check_peer, message};
 use crate::config::ListenAddress;
 use crate::connection::{Bound, SocketFile};
 
-/// How long the sockets may take to arrive.
+/// The time that the sockets may take to arrive.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The guard that is replaced, which serves until [`Self::release`].

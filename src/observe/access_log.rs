@@ -22,7 +22,7 @@ const FIRST_FAILURE: u16 = 400;
 pub enum AccessLogMode {
     /// None
     Off,
-    /// Those that fail, limited to one line a second of a kind after the first twenty
+    /// Requests that fail, limited to one line a second of a kind after the first twenty
     #[default]
     Failures,
     /// Every one

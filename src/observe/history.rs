@@ -15,7 +15,7 @@ const SECONDS_PER_MINUTE: u64 = 60;
 pub struct Minute {
     /// The requests that were answered.
     pub requests: u64,
-    /// Those of them that were answered with a status of 500 or above.
+    /// The requests among them that were answered with a status of 500 or above.
     pub errors: u64,
     /// The sum of their durations.
     pub total: Duration,

@@ -35,11 +35,11 @@ struct LogQueue {
 struct Lines {
     waiting: VecDeque<String>,
     bytes: usize,
-    /// Whether the writer has lines that it has not written yet.
+    /// True if the writer has lines that it has not written yet.
     is_writing: bool,
-    /// Whether the writer waits for a line, and has to be woken.
+    /// True if the writer waits for a line, and has to be woken.
     is_idle: bool,
-    /// Whether there is a writer; before there is, lines are written at once.
+    /// True if there is a writer; before there is, lines are written at once.
     has_writer: bool,
     /// Lines dropped since the last report.
     unreported: u64,

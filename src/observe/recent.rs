@@ -1,4 +1,4 @@
-//! What happened lately, for the status page: reloads, and refusals by reason and address. Both are
+//! The latest events, for the status page: reloads, and refusals by reason and address. Both are
 //! bounded.
 
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ pub struct Refusals {
     pub reason: &'static str,
     /// The address of the client without its port.
     pub address: String,
-    /// How many there were.
+    /// The number of them.
     pub count: u64,
     /// When the last one was.
     pub last: SystemTime,
@@ -42,7 +42,7 @@ pub struct Refusals {
 /// By reason and address, how many refusals there were, and when the last one was.
 type RefusalCache = LruCache<(&'static str, String), (u64, SystemTime)>;
 
-/// What happened lately.
+/// The latest events.
 #[derive(Debug)]
 pub struct Recent {
     reloads: Mutex<VecDeque<Reload>>,

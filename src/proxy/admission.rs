@@ -14,7 +14,7 @@ use crate::auth::Requester;
 use crate::config::routes::Sharing;
 use crate::upstream::Timeouts;
 
-/// What becomes of a request that may share an answer.
+/// The next step of a request that may share an answer.
 enum Shared {
     /// It is forwarded.
     Forward,

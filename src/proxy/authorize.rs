@@ -35,7 +35,7 @@ pub enum Destination {
 pub struct AccessRequest<'a> {
     /// The head of the request.
     pub request: &'a RequestHeader,
-    /// Whether a body follows the head.
+    /// True if a body follows the head.
     pub has_body: bool,
     /// The configuration that was in force when the request began.
     pub snapshot: &'a Snapshot,

@@ -79,7 +79,7 @@ pub struct Context {
     fill: Option<Box<CacheFill>>,
     /// Counts the request as in flight until the exporter's answer has been read.
     slot: Option<Slot>,
-    /// What metrics and the access log are told.
+    /// The observations for metrics and the access log.
     observed: Observed,
 }
 

@@ -1,4 +1,4 @@
-//! What metrics and the access log are told of one request. No decision is made by it.
+//! The observations of one request, for metrics and the access log. No decision is made by them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use crate::routing::Route;
 /// The field that names the trace of a request (W3C Trace Context, section 3.2).
 const TRACEPARENT: &str = "traceparent";
 
-/// What has been observed of a request so far.
+/// The observations of a request so far.
 pub struct Observed {
     started: Instant,
     /// The route, also of a request that it refuses.
     pub route: Option<Arc<Route>>,
     /// The caller, also if the route refuses it; `None` without credentials.
     caller: Option<(CallerKind, String)>,
-    /// Whether the request was authorized.
+    /// True if the request was authorized.
     is_authorized: bool,
     upstream_began: Option<Instant>,
     upstream_duration: Option<Duration>,

@@ -46,7 +46,7 @@ pub struct RequestTarget<'a> {
     pub query: Option<&'a str>,
     /// The whole request target, byte for byte.
     pub raw: &'a [u8],
-    /// Whether a body follows the head.
+    /// True if a body follows the head.
     pub has_body: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct Route {
 pub struct RouteContext<'a> {
     /// `--upstream`, for the default route.
     pub upstream: &'a Upstream,
-    /// Whether the file has users.
+    /// True if the file has users.
     pub has_users: bool,
     /// CAs and client certificates for upstreams with TLS, by the names of the routes that have one.
     pub upstream_materials: &'a HashMap<String, Arc<UpstreamMaterial>>,

@@ -32,7 +32,7 @@ use listeners::Listeners;
 use shutdown::{ShutdownReason, shut_down, wait_for_shutdown};
 use threads::{StartError, Threads};
 
-/// How long the last log lines may take to be written: standard error may be a pipe that nobody reads.
+/// The time that the last log lines may take to be written: standard error may be a pipe that nobody reads.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The validated settings, sockets and configuration of a start.

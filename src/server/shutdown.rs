@@ -13,7 +13,7 @@ use crate::snapshot::reload::ReloadHandle;
 /// The share of the grace period that running requests get when the child needs the rest.
 const DRAIN_SHARE: f64 = 0.75;
 
-/// How long requests may take to finish when the child has ended by itself: the exporter answers no
+/// The time that requests may take to finish when the child has ended by itself: the exporter answers no
 /// more, but 502 answers may still be on their way.
 const CHILD_ENDED_GRACE: Duration = Duration::from_millis(500);
 

@@ -1,5 +1,5 @@
-//! What the metrics and the status page name of a snapshot. Whatever is not named here makes no
-//! series.
+//! The inventory of a snapshot, for the metrics and the status page. Whatever is not named here makes
+//! no series.
 
 use std::collections::HashSet;
 

@@ -24,7 +24,7 @@ pub struct Loaded {
     pub warnings: Vec<Finding>,
     /// The files that were read.
     pub files: ConfigFiles,
-    /// What is wrong with each file of targets that is not used as it is.
+    /// The error of each file of targets that is not used as it is.
     pub failed_targets: BTreeMap<PathBuf, String>,
 }
 

@@ -1,4 +1,4 @@
-//! What metrics and the status page say of a certificate.
+//! Describes certificates and revocation lists for the metrics and the status page.
 
 use openssl::x509::{X509NameRef, X509Ref};
 

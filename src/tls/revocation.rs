@@ -203,7 +203,7 @@ impl RevocationList {
     }
 }
 
-/// What a list that does not count means.
+/// The effect of a list that does not count.
 const REFUSED: &str = "the certificates of this CA are refused until there is another";
 
 fn is_nearly_over(crl: &X509Crl) -> bool {

@@ -64,7 +64,7 @@ impl ClientTls {
     }
 }
 
-/// Whether an exporter's certificate counted at its handshake. pingora verifies it, but not by revocation
+/// The judgement of an exporter's certificate at its handshake. pingora verifies it, but not by revocation
 /// lists.
 struct Standing {
     check: Arc<RevocationCheck>,

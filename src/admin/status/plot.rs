@@ -28,7 +28,7 @@ pub struct Plot<'a> {
     pub line: fn(&MinuteStatus) -> f64,
     /// Formats a value of the axis.
     pub format: fn(f64) -> String,
-    /// What bars and line are, in words.
+    /// The meaning of bars and line.
     pub legend: [&'static str; 2],
 }
 

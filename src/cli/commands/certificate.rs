@@ -28,7 +28,7 @@ const MAX_VALIDITY: Duration = DAY.saturating_mul(825);
 /// Taken off the validity, which includes both its first and its last second (RFC 5280 section
 /// 4.1.2.5).
 const LAST_SECOND: Duration = Duration::from_secs(1);
-/// How long before its creation a certificate becomes valid: the clock of Prometheus may be behind.
+/// The time before its creation at which a certificate becomes valid: the clock of Prometheus may be behind.
 const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 /// The shortest RSA key that Go and browsers accept; a longer one costs each handshake more CPU.
 const RSA_BITS: u32 = 2048;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cli::HealthcheckArgs;
 use crate::config::ListenAddress;
 
-/// How long an answer may take: less than Docker's own timeout, which defaults to 30 s.
+/// The time that an answer may take: less than Docker's own timeout, which defaults to 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 const REQUEST: &[u8] = b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -14,7 +14,7 @@ use crate::os::file_trust;
 const DIRECTORY: &str = "exporter-guard-quickstart";
 /// The default address of node_exporter, on loopback.
 const NODE_EXPORTER: ([u8; 4], u16) = ([127, 0, 0, 1], 9100);
-/// How long connecting to node_exporter may take: loopback answers in microseconds or not at all.
+/// The time that connecting to node_exporter may take: loopback answers in microseconds or not at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves with the configuration in ./exporter-guard-quickstart, and returns the exit code.

@@ -42,7 +42,7 @@ pub struct Key<T> {
     /// A description of what holds without the key, if that is no value that could be written.
     without: &'static str,
     is_required: bool,
-    /// What the file has to say for a protection to be off; empty for a key that protects nothing.
+    /// The value that turns the protection off; empty for a key that protects nothing.
     off: &'static str,
 }
 

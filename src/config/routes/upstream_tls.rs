@@ -17,7 +17,7 @@ pub struct UpstreamTls {
     pub ca: PemMaterial,
     /// The revocation lists of the CAs; none: no check.
     pub crls: Vec<PemMaterial>,
-    /// Whether the file has `crl_file`, be it empty.
+    /// True if the file has `crl_file`, be it empty.
     pub declares_crls: bool,
     /// The name that the exporter's certificate must have; `None`: the host of its address.
     pub server_name: Option<String>,

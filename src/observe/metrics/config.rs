@@ -97,7 +97,7 @@ pub const FAMILIES: [&Family; 12] = [
     &UP,
 ];
 
-/// What a certificate of the configuration is for.
+/// The use of a certificate of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CertificateUse {
     /// The guard shows it to clients.
@@ -125,7 +125,7 @@ impl CertificateUse {
 /// One certificate of the configuration, without anything secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Certificate {
-    /// What it is for.
+    /// Its use.
     pub usage: CertificateUse,
     /// Its subject, such as `CN=node1.example.com`.
     pub subject: String,
@@ -155,7 +155,7 @@ pub struct UpstreamEntry {
     pub route: String,
     /// The address, as it is configured.
     pub upstream: String,
-    /// What is known of it.
+    /// Its health.
     pub health: Arc<UpstreamHealth>,
 }
 

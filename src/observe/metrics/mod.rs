@@ -153,7 +153,7 @@ pub struct Metrics {
     /// The metrics of connections and handshakes.
     pub connections: Arc<ConnectionMetrics>,
     config: Arc<ConfigMetrics>,
-    /// What happened lately, for the status page.
+    /// The latest events, for the status page.
     pub recent: Recent,
 }
 

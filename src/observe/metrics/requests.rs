@@ -91,7 +91,7 @@ pub struct Answered<'a> {
 pub struct LastRequest {
     /// When it was answered.
     pub at: SystemTime,
-    /// How long that took.
+    /// The time that it took.
     pub duration: Duration,
     /// The status.
     pub code: u16,

@@ -1,4 +1,4 @@
-//! What is known of the health of one upstream, for the metrics and the status page. No decision is
+//! The health of one upstream, for the metrics and the status page. No decision is
 //! made by it.
 
 use parking_lot::Mutex;

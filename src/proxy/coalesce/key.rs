@@ -49,7 +49,7 @@ pub struct Scope {
     pub generation: u64,
     /// The name of the route.
     pub route: String,
-    /// Whether the client uses TLS, which the exporter sees in `X-Forwarded-Proto`.
+    /// True if the client uses TLS, which the exporter sees in `X-Forwarded-Proto`.
     pub is_tls: bool,
 }
 

@@ -37,11 +37,11 @@ pub enum Lookup {
     Miss,
 }
 
-/// How long the body of an answer may take to arrive: it comes as fast as the client of the forwarded
+/// The time that the body of an answer may take to arrive: it comes as fast as the client of the forwarded
 /// request reads it, and after this time the requests that wait are forwarded, too.
 const MAX_BODY_WAIT: Duration = Duration::from_secs(1);
 
-/// How often expired answers are removed; they are never given to anybody.
+/// The time between two removals of expired answers; they are never given to anybody.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The answers that are on their way or cached.

@@ -14,7 +14,7 @@ use crate::routing::{RequestTarget, Route, RouteContext, Routes};
 use crate::tls::ClientNames;
 use crate::{auth, config};
 
-/// How many orders of the keys are tried for each file.
+/// The number of orders of the keys that are tried for each file.
 const ORDERS: u64 = 40;
 
 /// The content of a file whose keys are put into several orders.

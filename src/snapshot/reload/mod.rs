@@ -45,7 +45,7 @@ const SECOND_READ_DELAY: Duration = Duration::from_millis(20);
 /// The time between two checks whether a file is still being written.
 const WRITER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the files may keep changing during a reload before it is postponed.
+/// The time for which the files may keep changing during a reload before it is postponed.
 const STABLE_READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A reload that has put nothing in force.

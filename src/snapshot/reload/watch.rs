@@ -31,7 +31,7 @@ pub struct Watcher {
     open_writers: HashMap<PathBuf, Instant>,
 }
 
-/// How long a file counts as being written after its last write. A file that is still open then
+/// The time for which a file counts as being written after its last write. A file that is still open then
 /// lost its close event, or was cut by truncate(2), which has none.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(300);
 

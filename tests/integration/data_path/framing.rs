@@ -33,7 +33,8 @@ fn empty_frames_of_http2_end_nothing() {
     }
     let lines: Vec<String> = exporter.requests().iter().map(|asked| asked.method.clone()).collect();
     assert_eq!(lines, ["GET"; 6]);
-    assert_eq!(exporter.connections(), 1);
+    // A request may come before the connection of the one before it is free again, but not each time.
+    assert!(exporter.connections() < lines.len(), "{} connections", exporter.connections());
 }
 
 #[test]
