@@ -31,10 +31,8 @@ fn of_section(section: &SectionKeys) -> Json {
     }
     let required: Vec<&str> =
         section.keys().filter(|key| key.is_required()).map(Declaration::name).collect();
-    // A section without a value is one without keys.
-    let types = if required.is_empty() { json!(["object", "null"]) } else { json!("object") };
     let mut schema = json!({
-        "type": types,
+        "type": "object",
         "description": section.introduction,
         "properties": properties,
         "additionalProperties": false,
