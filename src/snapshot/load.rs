@@ -1,5 +1,5 @@
-//! From a file to everything that a snapshot is built of: the configuration, and the certificates
-//! and keys that it names. The problems of both are reported together.
+//! Reads everything that a snapshot is built of: the configuration, and the certificates and keys
+//! that it names. The problems of both are reported together.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

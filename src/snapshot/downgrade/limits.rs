@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::HALF_WRITTEN;
 use crate::config::Config;
-
-const HALF_WRITTEN: &str = "refused, since a half-written file looks like this; to mean it, write";
 
 /// Describes what of the rate limit, of `proxy.limits` and of `proxy.proxy_protocol` is gone from
 /// `new`.

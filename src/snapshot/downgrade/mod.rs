@@ -17,6 +17,9 @@ use std::path::Path;
 use super::load::Loaded;
 use crate::config::{Config, Finding, Severity};
 
+/// The reason of a refusal, before the words that declare the removal.
+const HALF_WRITTEN: &str = "refused, since a half-written file looks like this; to mean it, write";
+
 /// Refuses a configuration that would remove a protection, unless the file declares the removal.
 /// Each protection has a declaration of its own, since a file that is cut before one of them may
 /// hold another. A protection that is replaced (users by verified client certificates, certificates

@@ -1,8 +1,7 @@
 //! Finds the protections that a reload would remove from the TLS of a listener.
 
+use super::HALF_WRITTEN;
 use crate::config::{ClientAuth, ClientCertificate, Config, TlsConfig};
-
-const HALF_WRITTEN: &str = "refused, since a half-written file looks like this; to mean it, write";
 
 /// The TLS of a listener before and after a reload.
 struct ListenerChange<'a> {
