@@ -27,7 +27,8 @@ pub enum Identity {
     Token(String),
 }
 
-/// Whom a request counts for where clients share something: the caller, or else its client network.
+/// The one that a request counts for where clients share something: the caller, or else its client
+/// network.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Requester {
     /// A user or a token.

@@ -29,6 +29,7 @@ mod yaml;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use self::addresses::{
     ClientNetwork, ListenAddress, ListenAddressError, Upstream, UpstreamError,
@@ -51,6 +52,7 @@ use self::keys::file::{
 };
 use self::keys::toolkit::INTERVAL;
 use self::keys::{Reader, Section, Value};
+use self::routes::RouteConfig;
 use self::sections::{TlsSection, users};
 use self::yaml::Node;
 
@@ -90,12 +92,22 @@ impl Config {
     /// without insisting where a public path needs no certificate. `listener` is one that has its own
     /// TLS; `None`: all others.
     pub fn in_handshake(&self, listener: Option<&str>, demanded: ClientAuth) -> ClientAuth {
-        let is_there = |name: &String| match listener {
+        let mut routes = self.routes_through(listener);
+        let asks_less = routes.any(|route| !route.policy.public_paths.is_empty());
+        if asks_less { demanded.without_requirement() } else { demanded }
+    }
+
+    /// Returns the routes that a listener leads to; `None`: any listener without a TLS of its own.
+    fn routes_through(&self, listener: Option<&str>) -> impl Iterator<Item = &RouteConfig> {
+        let is_meant = move |name: &String| match listener {
             Some(listener) => name == listener,
             None => self.tls.own_of(name).is_none(),
         };
-        let asks_less = self.proxy.has_public_paths(is_there);
-        if asks_less { demanded.without_requirement() } else { demanded }
+        let routes = self.proxy.routes.iter().map(Arc::as_ref);
+        routes.filter(move |route| {
+            let listeners = &route.policy.listeners;
+            listeners.is_empty() || listeners.iter().any(is_meant)
+        })
     }
 }
 

@@ -19,19 +19,11 @@ impl Config {
         if tls.is_some_and(|tls| tls.client_auth == ClientAuth::RequireAndVerify) {
             return false;
         }
-        let is_reached = |route: &RouteConfig| {
-            let listeners = &route.policy.listeners;
-            listeners.is_empty()
-                || listeners.iter().any(|name| match listener {
-                    Some(listener) => name == listener,
-                    None => self.tls.own_of(name).is_none(),
-                })
-        };
         let admits_all = |route: &RouteConfig| match &route.policy.access {
             AccessRules::Toolkit => self.users.is_empty(),
             AccessRules::Rules(rules) => rules.iter().any(asks_for_nothing),
         };
-        self.proxy.routes.iter().any(|route| is_reached(route) && admits_all(route))
+        self.routes_through(listener).any(admits_all)
     }
 }
 

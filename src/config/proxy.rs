@@ -73,16 +73,6 @@ impl Proxy {
         !matches!(self.routes.as_slice(), [route] if route.is_default)
     }
 
-    /// Returns whether a listener of whose name this holds leads to a path without credentials.
-    pub fn has_public_paths(&self, is_there: impl Fn(&String) -> bool) -> bool {
-        let is_reached =
-            |listeners: &[String]| listeners.is_empty() || listeners.iter().any(&is_there);
-        let has_one = |route: &RouteConfig| {
-            !route.policy.public_paths.is_empty() && is_reached(&route.policy.listeners)
-        };
-        self.routes.iter().any(|route| has_one(route))
-    }
-
     /// Returns whether a connection to this listener begins with a PROXY header.
     pub fn expects_proxy_protocol(&self, listener: &str, from: Option<SocketAddr>) -> bool {
         self.proxy_protocol

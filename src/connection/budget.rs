@@ -79,11 +79,11 @@ struct Accounts {
     next_id: u64,
 }
 
-/// What one client network has reserved.
+/// The reservations of one client network.
 #[derive(Debug, Default)]
 struct Account {
     bytes: usize,
-    /// From the oldest to the newest.
+    /// The reservations from the oldest to the newest.
     reservations: BTreeMap<u64, Entry>,
 }
 
@@ -225,7 +225,7 @@ pub struct Reservation {
     id: u64,
     limit: usize,
     revocation: Arc<Revocation>,
-    /// Whether the connection ends for want of memory.
+    /// True if the connection ends for want of memory.
     is_exhausted: AtomicBool,
 }
 

@@ -40,9 +40,9 @@ struct NetworkCounts {
 /// The number of connections that may be open at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// In all.
+    /// The number of all.
     pub total: usize,
-    /// From one client network.
+    /// The number of those from one client network.
     pub per_network: usize,
     /// True if some of them are reserved for known networks. False until somebody has authenticated, and
     /// so for ever where nobody can.

@@ -1,4 +1,4 @@
-//! How far an exporter is read ahead of the client that takes its answer.
+//! Limits how far an exporter is read ahead of the client that takes its answer.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -27,7 +27,7 @@ const SMALL_PIECE_BYTES: usize = 1024;
 #[derive(Debug, Default)]
 pub struct ReadAhead {
     untaken: AtomicUsize,
-    /// Whether the head of the answer has come, and the memory for its body is charged.
+    /// True if the head of the answer has come, and the memory for its body is charged.
     is_body: AtomicBool,
     /// The turns that the client's half has been given to take them.
     turns: AtomicU32,

@@ -18,7 +18,7 @@ const MAX_REFUSALS: NonZeroUsize = NonZeroUsize::new(50).expect("not zero");
 /// One attempt to reload the configuration.
 #[derive(Debug, Clone)]
 pub struct Reload {
-    /// When it ended.
+    /// The time of its end.
     pub at: SystemTime,
     /// The number of the configuration in force afterwards.
     pub generation: u64,
@@ -35,11 +35,11 @@ pub struct Refusals {
     pub address: String,
     /// The number of them.
     pub count: u64,
-    /// When the last one was.
+    /// The time of the last one.
     pub last: SystemTime,
 }
 
-/// By reason and address, how many refusals there were, and when the last one was.
+/// The number of refusals and the time of the last one, by reason and address.
 type RefusalCache = LruCache<(&'static str, String), (u64, SystemTime)>;
 
 /// The latest events.

@@ -11,7 +11,7 @@ use rustix::process::{getegid, geteuid};
 /// Permission bits (inode(7)).
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
-/// In a directory with this bit, only the owner of a file may remove or rename it.
+/// The bit of a directory where only the owner of a file may remove or rename it.
 const STICKY: u32 = 0o1000;
 
 /// A file that another user could have written, or put there.

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::auth::{Requester, has_share};
 use crate::observe::Metrics;
-use crate::observe::metrics::CountedRequest;
+use crate::observe::metrics::Counted;
 
 /// Requests that may wait for one route. More could not be served in the two seconds that each waits
 /// at most, unless the exporter answers in a few milliseconds.
@@ -45,7 +45,7 @@ struct RouteQueue {
 #[derive(Debug, Default)]
 struct Requests {
     in_flight: usize,
-    /// In the order of their numbers.
+    /// The requests that wait, in the order of their numbers.
     waiting: VecDeque<Waiting>,
 }
 
@@ -63,7 +63,7 @@ pub struct Slot {
     requester: Requester,
     /// `None`: the request is in flight.
     pending: Option<Pending>,
-    _counted: CountedRequest,
+    _counted: Counted,
 }
 
 /// The place of a request in the queue.

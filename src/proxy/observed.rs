@@ -8,7 +8,7 @@ use pingora::proxy::Session;
 use super::{Context, Guard};
 use crate::auth::{self, Caller, Identity};
 use crate::observe::access_log::AccessLine;
-use crate::observe::metrics::{Answered, CallerKind, InFlight};
+use crate::observe::metrics::{Answered, CallerKind, Counted};
 use crate::proxy::refusal::Refusal;
 use crate::routing::Route;
 
@@ -28,12 +28,12 @@ pub struct Observed {
     upstream_duration: Option<Duration>,
     /// The bytes of a body that are sent when the request has been forgotten.
     pub sent_apart: usize,
-    _in_flight: InFlight,
+    _in_flight: Counted,
 }
 
 impl Observed {
     /// Describes a request whose head has just been received.
-    pub fn new(in_flight: InFlight) -> Self {
+    pub fn new(in_flight: Counted) -> Self {
         Self {
             started: Instant::now(),
             route: None,

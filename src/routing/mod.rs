@@ -1,4 +1,4 @@
-//! From a request to the route it takes, and what that route lets through.
+//! Finds the route of a request, and checks what that route lets through.
 //!
 //! There is always a route: the routes of the file, or without any the default route to `--upstream`.
 //! Each listener has its routes; among them, names (of the `Host` field, then of SNI) are looked up

@@ -14,6 +14,11 @@ impl ServerMaterial {
         let cas = self.client_cas.iter().map(|ca| describe(CertificateUse::ClientCa, ca));
         leaves.chain(cas)
     }
+
+    /// Describes the revocation lists of a listener's clients.
+    pub fn describe_lists(&self) -> impl Iterator<Item = RevocationEntry> {
+        self.client_crls.iter().filter_map(|list| describe_list(CertificateUse::ClientCa, list))
+    }
 }
 
 impl UpstreamMaterial {
@@ -23,16 +28,7 @@ impl UpstreamMaterial {
         let client = client.map(|leaf| describe(CertificateUse::UpstreamClient, leaf));
         self.ca.iter().map(|ca| describe(CertificateUse::UpstreamCa, ca)).chain(client)
     }
-}
 
-impl ServerMaterial {
-    /// Describes the revocation lists of a listener's clients.
-    pub fn describe_lists(&self) -> impl Iterator<Item = RevocationEntry> {
-        self.client_crls.iter().filter_map(|list| describe_list(CertificateUse::ClientCa, list))
-    }
-}
-
-impl UpstreamMaterial {
     /// Describes the revocation lists of an exporter's CAs.
     pub fn describe_lists(&self) -> impl Iterator<Item = RevocationEntry> {
         let lists = self.revocation.iter().flat_map(|check| check.lists().iter());

@@ -10,6 +10,7 @@ mod expiry;
 pub mod material;
 mod presented;
 mod revocation;
+mod verification;
 
 pub use acceptor::{Acceptor, AcceptorError};
 pub use client::{ClientNames, ClientVerifier};

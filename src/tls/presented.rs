@@ -5,12 +5,12 @@
 //! of them writes a new ticket. An open connection is judged at each of its requests.
 
 use openssl::ssl::SslRef;
-use openssl::stack::Stack;
-use openssl::x509::{X509, X509StoreContext};
+use openssl::x509::X509;
 use parking_lot::Mutex;
 
 use super::client::{ClientVerifier, RulesState};
 use super::expiry::Expiry;
+use super::verification::is_trusted;
 use crate::os::openssl::{TicketPolicy, ticket_data};
 
 /// Keeps sessions from being resumed past the end of the certificates that admitted them.
@@ -96,15 +96,7 @@ impl PresentedCertificate {
             return false;
         }
         let Some(store) = verifier.store() else { return true };
-        let verify = || {
-            let mut sent = Stack::new()?;
-            for certificate in &self.intermediates {
-                sent.push(certificate.clone())?;
-            }
-            X509StoreContext::new()?.init(store, &self.leaf, &sent, |context| context.verify_cert())
-        };
-        // Fails closed.
-        verify().unwrap_or(false)
+        is_trusted(store, &self.leaf, self.intermediates.iter().cloned())
     }
 }
 

@@ -10,17 +10,16 @@ use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;
-use openssl::stack::Stack;
 use openssl::x509::store::{X509Store, X509StoreBuilder, X509StoreBuilderRef};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{
-    X509, X509Crl, X509NameRef, X509PurposeId, X509Ref, X509StoreContext, X509StoreContextRef,
-    X509VerifyResult,
+    X509, X509Crl, X509NameRef, X509PurposeId, X509Ref, X509StoreContextRef, X509VerifyResult,
 };
 use sha2::{Digest, Sha256};
 
 use super::expiry::Expiry;
 use super::material::report;
+use super::verification::is_trusted;
 use crate::config::{Findings, PemMaterial, Severity};
 use crate::os::openssl::{VerifyPolicy, add_crl, set_verify_policy};
 
@@ -292,16 +291,8 @@ impl RevocationCheck {
     /// Returns whether no certificate that the other side of a connection has sent is revoked, and a list
     /// says so of each.
     pub fn passes(&self, ssl: &SslRef) -> bool {
-        let verify = || -> Result<bool, ErrorStack> {
-            let mut sent = Stack::new()?;
-            for certificate in ssl.peer_cert_chain().into_iter().flatten() {
-                sent.push(certificate.to_owned())?;
-            }
-            let Some(leaf) = ssl.peer_certificate() else { return Ok(false) };
-            X509StoreContext::new()?
-                .init(&self.store, &leaf, &sent, |context| context.verify_cert())
-        };
-        // Fails closed.
-        verify().unwrap_or(false)
+        let Some(leaf) = ssl.peer_certificate() else { return false };
+        let sent = ssl.peer_cert_chain().into_iter().flatten().map(ToOwned::to_owned);
+        is_trusted(&self.store, &leaf, sent)
     }
 }

@@ -333,7 +333,7 @@ mod tests {
         assert!(deep > 100, "{deep} texts with collections in collections");
     }
 
-    /// In a text of flow collections the scanner finds each.
+    /// The scanner finds each flow collection of a text.
     #[test]
     fn the_scanner_finds_what_the_parser_finds() {
         let (mut random, mut deep) = (Random::new(), 0);

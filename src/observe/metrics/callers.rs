@@ -59,11 +59,11 @@ const SUCCESS: &str = "success";
 /// The way in which a caller is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CallerKind {
-    /// By the name of a user of `basic_auth_users`.
+    /// A caller by the name of a user of `basic_auth_users`.
     User,
-    /// By the name of a token of `proxy.tokens`.
+    /// A caller by the name of a token of `proxy.tokens`.
     Token,
-    /// By a name in its certificate that the configuration lists.
+    /// A caller by a name in its certificate that the configuration lists.
     Certificate,
 }
 

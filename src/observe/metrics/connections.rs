@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family as Counters;
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::Counted;
 use super::ReasonLabels;
 use super::family::Family;
 
@@ -55,7 +56,7 @@ pub struct ConnectionMetrics {
     limit: Gauge,
     limit_per_address: Gauge,
     refused: Counters<ReasonLabels, Counter>,
-    /// By version, without and with resumption.
+    /// The handshakes by version, without and with resumption.
     handshakes: [[Counter; 2]; VERSIONS.len()],
     handshake_failures: Counters<ReasonLabels, Counter>,
 }
@@ -73,10 +74,9 @@ impl ConnectionMetrics {
     }
 
     /// Counts an accepted connection, which is open until the returned value is dropped.
-    pub fn opened(&self) -> OpenConnection {
+    pub fn opened(&self) -> Counted {
         self.accepted.inc();
-        self.open.inc();
-        OpenConnection(self.open.clone())
+        Counted::new(&self.open)
     }
 
     /// Counts a connection that is closed at once because a limit is reached.
@@ -120,15 +120,5 @@ impl Collector for ConnectionMetrics {
         });
         HANDSHAKES.write(encoder, handshakes)?;
         HANDSHAKE_FAILURES.write_one(encoder, &self.handshake_failures)
-    }
-}
-
-/// One connection that counts as open until it is dropped.
-#[derive(Debug)]
-pub struct OpenConnection(Gauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

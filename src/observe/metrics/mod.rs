@@ -32,12 +32,11 @@ pub use callers::{CallerKind, VerifierMetrics};
 use config::ConfigMetrics;
 pub use config::{Certificate, CertificateUse, Inventory, RevocationEntry, UpstreamEntry};
 use connections::ConnectionMetrics;
-pub use connections::OpenConnection;
 pub use exposition::Format;
 pub use family::Family;
 use process::ProcessMetrics;
 use requests::RequestMetrics;
-pub use requests::{Answered, InFlight, LastRequest};
+pub use requests::{Answered, LastRequest};
 pub use upstream::UpstreamHealth;
 
 const BUILD: Family = Family::info(
@@ -218,13 +217,13 @@ impl Metrics {
     }
 
     /// Counts a request that an exporter answers, until the returned value is dropped.
-    pub fn request_in_flight(&self) -> CountedRequest {
-        CountedRequest::new(&self.general.in_flight)
+    pub fn request_in_flight(&self) -> Counted {
+        Counted::new(&self.general.in_flight)
     }
 
     /// Counts a request that waits because of `max_in_flight`, until the returned value is dropped.
-    pub fn request_waiting(&self) -> CountedRequest {
-        CountedRequest::new(&self.general.waiting)
+    pub fn request_waiting(&self) -> Counted {
+        Counted::new(&self.general.waiting)
     }
 
     /// Counts a successful reload, with the parts that it has changed.
@@ -256,18 +255,18 @@ impl Metrics {
     }
 }
 
-/// One request that counts in a gauge until it is dropped.
+/// One connection or request that counts in a gauge until it is dropped.
 #[derive(Debug)]
-pub struct CountedRequest(Gauge);
+pub struct Counted(Gauge);
 
-impl CountedRequest {
+impl Counted {
     fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for CountedRequest {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

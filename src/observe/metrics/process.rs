@@ -51,7 +51,7 @@ pub struct ProcessMetrics {
     stat: Option<File>,
     /// Locked, since reading a directory moves its position.
     descriptors: Mutex<Option<File>>,
-    /// When the system was started, in seconds since the epoch.
+    /// The time of the start of the system, in seconds since the epoch.
     boot_time: Option<f64>,
 }
 

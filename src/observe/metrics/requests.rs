@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
+use super::Counted;
 use super::family::Family;
 use crate::observe::history::History;
 
@@ -89,7 +90,7 @@ pub struct Answered<'a> {
 /// The last request that a route has passed on.
 #[derive(Debug, Clone)]
 pub struct LastRequest {
-    /// When it was answered.
+    /// The time of the answer.
     pub at: SystemTime,
     /// The time that it took.
     pub duration: Duration,
@@ -182,9 +183,8 @@ impl RequestMetrics {
     }
 
     /// Counts a request as in flight until the returned value is dropped.
-    pub fn begin(&self) -> InFlight {
-        self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+    pub fn begin(&self) -> Counted {
+        Counted::new(&self.in_flight)
     }
 
     /// Records an answered request. One of a route that a reload has removed meanwhile counts as
@@ -237,15 +237,5 @@ impl Collector for RequestMetrics {
         };
         REQUEST_BYTES.write(encoder, of(|route| &route.received))?;
         RESPONSE_BYTES.write(encoder, of(|route| &route.sent))
-    }
-}
-
-/// One request that counts as in flight until it is dropped.
-#[derive(Debug)]
-pub struct InFlight(Gauge);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
